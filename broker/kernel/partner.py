@@ -1,0 +1,55 @@
+"""What the register of partners says of one outside system: data, read from ``policies/partners.yaml``."""
+
+from datetime import date
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+
+from broker.kernel.ids import AgencyId, PartnerId, PurposeId
+
+
+class Agreement(BaseModel):
+    """The memorandum under which a partner may be searched. Both dates are inclusive, in UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    number: str = Field(min_length=1, max_length=100)
+    valid_from: date
+    valid_until: date
+    purposes: tuple[PurposeId, ...] = Field(min_length=1)
+    """Purposes for which a search may be asked; exactly these, children are not implied."""
+
+
+class Limits(BaseModel):
+    """How much of the broker one partner may take up. Times are in seconds, sizes in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    call_seconds: float = Field(default=10.0, gt=0, le=300)
+    """One whole exchange, connect to last byte."""
+    answer_seconds: float = Field(default=60.0, gt=0, le=604_800)
+    """A leg's own deadline for partners that answer later; for others the search's own deadline rules."""
+    reply_bytes: int = Field(default=1_000_000, gt=0, le=50_000_000)
+    attempts: int = Field(default=3, ge=1, le=10)
+
+
+class PartnerEntry(BaseModel):
+    """One row of the register. The owner stands here and is never taken from what a partner says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: PartnerId
+    title: str = Field(min_length=1, max_length=200)
+    owner: AgencyId
+    custodian: AgencyId
+    """Who holds the system; the owner itself unless the system answers with another owner's records."""
+    adapter: str = Field(min_length=1, max_length=100)
+    """Name of the entry point in the group ``broker.adapters``."""
+    url: HttpUrl
+    gallery: str = Field(min_length=1, max_length=100)
+    approved: bool
+    agreement: Agreement
+    probe_kinds: tuple[str, ...] = Field(min_length=1)
+    """Kinds of probe that the agreement lets us send."""
+    caveats: tuple[str, ...] = ()
+    """Codes of ``caveats.yaml`` put on every item that comes from this partner."""
+    limits: Limits = Limits()
