@@ -1,0 +1,219 @@
+"""Every act that is recorded, as a closed set of classes.
+
+The tag reads ``subject:object:action``. `subjects` are the ids by which an entry is found again; `detail` is the
+rest. Neither ever holds the content of an item or of a probe: the audit is read by people who may not see those.
+"""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Actor(BaseModel):
+    """Who acted: a person as their token named them, or a part of the service itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    sub: str
+    agency: str
+    roles: tuple[str, ...] = ()
+    kind: Literal["person", "service"] = "person"
+
+
+def service_actor(part: str) -> Actor:
+    """The service acting on its own, e.g. ``worker`` or ``callback``."""
+    return Actor(sub=part, agency="broker", kind="service")
+
+
+class AuditEvent(BaseModel):
+    """The base: subclasses name their tag and fields. Fields whose names end in ``_id`` are subjects."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    tag: ClassVar[str]
+    actor: Actor
+
+    @property
+    def subjects(self) -> dict[str, str]:
+        """The named ids, without those that are None."""
+        return {
+            name.removesuffix("_id"): value
+            for name, value in self.model_dump(mode="json").items()
+            if name.endswith("_id") and value is not None
+        }
+
+    def detail(self) -> dict[str, Any]:
+        """Everything but actor and subjects, as JSON values."""
+        dumped = self.model_dump(mode="json")
+        return {name: value for name, value in dumped.items() if name != "actor" and not name.endswith("_id")}
+
+
+class CaseOpened(AuditEvent):
+    tag = "case:register:opened"
+    case_id: str
+
+
+class CaseClosed(AuditEvent):
+    tag = "case:register:closed"
+    case_id: str
+
+
+class SearchRequested(AuditEvent):
+    tag = "search:request:accepted"
+    search_id: str
+    case_id: str
+    purpose: str
+    predicate: str
+    evidentiary_basis: str
+    civil_enforcement_only: bool
+    exigent: bool
+    probe_sha256: str
+    partners: tuple[str, ...]
+
+
+class SearchRefused(AuditEvent):
+    tag = "search:request:refused"
+    case_id: str | None
+    purpose: str
+    evidentiary_basis: str
+    civil_enforcement_only: bool
+    rule: str
+    partners: tuple[str, ...]
+
+
+class SearchCancelled(AuditEvent):
+    tag = "search:request:cancelled"
+    search_id: str
+
+
+class SearchRead(AuditEvent):
+    tag = "search:record:read"
+    search_id: str
+
+
+class LegSent(AuditEvent):
+    """One call went out. The first is the search; later ones are retries of it."""
+
+    tag = "search:leg:sent"
+    search_id: str
+    partner: str
+    transaction_id: str
+    attempt: int
+
+
+class LegEnded(AuditEvent):
+    tag = "search:leg:ended"
+    search_id: str
+    partner: str
+    transaction_id: str
+    state: str
+    reason: str | None
+    item_id: str | None
+
+
+class CallbackRefused(AuditEvent):
+    tag = "partner:callback:refused"
+    partner: str
+    reason: str
+
+
+class ItemDerived(AuditEvent):
+    tag = "item:derived:created"
+    item_id: str
+    case_id: str
+    kind: str
+    owners: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+class ItemReviewed(AuditEvent):
+    tag = "item:review:recorded"
+    item_id: str
+    review_id: str
+    dispositions: int
+
+
+class Decided(AuditEvent):
+    """A decision, Permit or Deny, with all that is needed to make it again years later."""
+
+    tag = "decision:gate:made"
+    decision_id: str
+    item_id: str
+    release_id: str | None
+    channel: Literal["view", "derive", "dry_run", "release"]
+    outcome: Literal["permit", "deny"]
+    action: str
+    recipient: str
+    purpose: str
+    owners: tuple[str, ...]
+    reasons: tuple[str, ...]
+    grants: tuple[str, ...]
+    policy_digest: str
+
+
+class ReleaseRead(AuditEvent):
+    tag = "release:package:read"
+    release_id: str
+
+
+class GrantRecorded(AuditEvent):
+    tag = "grant:register:recorded"
+    grant_id: str
+    owner: str
+    status: str
+    evidence_sha256: str
+
+
+class GrantConfirmed(AuditEvent):
+    tag = "grant:register:confirmed"
+    grant_id: str
+    owner: str
+
+
+class GrantRevoked(AuditEvent):
+    tag = "grant:register:revoked"
+    grant_id: str
+    owner: str
+    reason: str
+
+
+class GrantUsed(AuditEvent):
+    tag = "grant:register:used"
+    grant_id: str
+    release_id: str
+    uses: int
+
+
+class PolicyActivated(AuditEvent):
+    tag = "policy:bundle:activated"
+    digest: str
+    replaces: str | None
+
+
+class PolicyRefused(AuditEvent):
+    tag = "policy:bundle:refused"
+    faults: int
+    in_force: str
+
+
+class CallRefused(AuditEvent):
+    """A call that the caller's role or agency does not allow, or one about something they may not know of."""
+
+    tag = "call:access:refused"
+    route: str
+    status: int
+
+
+class AuditRead(AuditEvent):
+    tag = "audit:entries:read"
+    query: str
+
+
+class ReportRead(AuditEvent):
+    tag = "oversight:report:read"
+    report: str
+    since: str | None
+    until: str | None
+
+
+EVENTS: tuple[type[AuditEvent], ...] = tuple(AuditEvent.__subclasses__())

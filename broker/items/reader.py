@@ -1,0 +1,110 @@
+"""Reading items, content included. Only ``broker.decision`` may call this, which the import contracts enforce."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+from sqlalchemy import select, text
+
+from broker.items.model import Content, Item, Source
+from broker.items.tables import ItemRow, MarkingRow, RootRow, SourceRow
+from broker.kernel.ids import CaseId, ItemId
+from broker.kernel.words import ItemKind
+from broker.provenance.lineage import Lineage
+from broker.provenance.marking import Marking
+from broker.storage.columns import table
+from broker.storage.sealing import Sealed, Sealer
+from broker.storage.unit_of_work import Transaction
+
+_ITEMS = table(ItemRow)
+_MARKINGS = table(MarkingRow)
+_ROOTS = table(RootRow)
+_SOURCES = table(SourceRow)
+_UNREVIEWED = text(
+    "SELECT r.root_id FROM item_root r JOIN item i ON i.id = r.root_id"
+    " LEFT JOIN review_state s ON s.item_id = r.root_id"
+    " WHERE r.item_id = :item AND i.candidates > 0 AND s.completed_at IS NULL ORDER BY 1"
+)
+
+
+class Stored:
+    """An item as read, its content still sealed; `open` is for the door, after a Permit."""
+
+    def __init__(self, item: Item, row: Any, sealer: Sealer) -> None:
+        self.item = item
+        self._row = row
+        self._sealer = sealer
+
+    def open(self) -> Content:
+        """The content. The caller has a Permit for exactly what it then hands out."""
+        sealed = Sealed(bytes(self._row.wrapped_key), bytes(self._row.ciphertext))
+        return cast("Content", json.loads(self._sealer.open(sealed, self.item.id)))
+
+
+class ItemReader:
+    """Reads in the caller's transaction."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    async def read(self, tx: Transaction, item_id: str, *, lock: bool) -> Stored | None:
+        """The item, or None. With *lock* its row is held FOR SHARE: nobody recalls it before this commits."""
+        statement = select(_ITEMS).where(_ITEMS.c.id == item_id)
+        if lock:
+            statement = statement.with_for_update(read=True)
+        row = (await tx.execute(statement)).one_or_none()
+        if row is None:
+            return None
+        markings = await tx.execute(
+            select(_MARKINGS).where(_MARKINGS.c.item_id == item_id).order_by(_MARKINGS.c.ordinal)
+        )
+        return Stored(_item(row, markings.all()), row, self._sealer)
+
+    async def roots(self, tx: Transaction, item_id: ItemId) -> frozenset[ItemId]:
+        """All candidate lists that the item derives from."""
+        rows = await tx.execute(select(_ROOTS.c.root_id).where(_ROOTS.c.item_id == item_id))
+        return frozenset(ItemId(root) for root in rows.scalars())
+
+    async def unreviewed(self, tx: Transaction, item_id: ItemId) -> tuple[ItemId, ...]:
+        """Candidate lists behind the item with a candidate that two reviewers have not yet given a disposition."""
+        return tuple(ItemId(root) for root in (await tx.execute(_UNREVIEWED, {"item": item_id})).scalars())
+
+    async def sources(self, tx: Transaction, item_id: ItemId) -> tuple[tuple[int, Source], ...]:
+        """The sources of a derived item, each with the number of the part that uses it."""
+        rows = await tx.execute(
+            select(_SOURCES).where(_SOURCES.c.item_id == item_id).order_by(_SOURCES.c.part, _SOURCES.c.ordinal)
+        )
+        return tuple((row.part, Source(item=ItemId(row.source_id), selector=row.selector)) for row in rows)
+
+
+def _item(row: Any, markings: Sequence[Any]) -> Item:
+    lineage = Lineage(
+        markings=tuple(
+            Marking(
+                owner=m.owner,
+                custodian=m.custodian,
+                source_system=m.source_system,
+                source_reference=m.source_reference,
+                agreement=m.agreement,
+                caveats=tuple(m.caveats),
+                asked_by=m.asked_by,
+                case_id=CaseId(m.case_id),
+                at=m.at,
+            )
+            for m in markings
+        ),
+        roots=frozenset(),
+        expires_at=row.expires_at,
+    )
+    return Item(
+        id=row.id,
+        kind=ItemKind(row.kind),
+        case_id=row.case_id,
+        purpose=row.purpose,
+        author=row.author,
+        component=row.component,
+        search_id=row.search_id,
+        candidates=row.candidates,
+        created_at=row.created_at,
+        lineage=lineage,
+    )

@@ -1,0 +1,66 @@
+"""Tables of items. Rows are written once; only the key of a purged content is ever destroyed."""
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from broker.storage.columns import moment, octets, words
+
+
+class ItemRow(SQLModel, table=True):
+    """An item; its content sealed with a key of its own."""
+
+    __tablename__ = "item"
+
+    id: str = Field(primary_key=True)
+    kind: str
+    case_id: str = Field(index=True)
+    purpose: str | None
+    author: str
+    component: str
+    search_id: str | None
+    candidates: int
+    created_at: datetime = Field(sa_column=moment())
+    expires_at: datetime | None = Field(sa_column=moment(nullable=True))
+    content_sha256: str
+    wrapped_key: bytes = Field(sa_column=octets())
+    ciphertext: bytes = Field(sa_column=octets())
+
+
+class MarkingRow(SQLModel, table=True):
+    """One marking of an item, copied into it at birth."""
+
+    __tablename__ = "item_marking"
+
+    item_id: str = Field(primary_key=True, foreign_key="item.id")
+    ordinal: int = Field(primary_key=True)
+    owner: str = Field(index=True)
+    custodian: str
+    source_system: str | None
+    source_reference: str | None
+    agreement: str | None
+    caveats: list[str] = Field(sa_column=words())
+    asked_by: str
+    case_id: str
+    at: datetime = Field(sa_column=moment())
+
+
+class RootRow(SQLModel, table=True):
+    """A candidate list that an item derives from, however far back; a list is its own root."""
+
+    __tablename__ = "item_root"
+
+    item_id: str = Field(primary_key=True, foreign_key="item.id")
+    root_id: str = Field(primary_key=True, index=True)
+
+
+class SourceRow(SQLModel, table=True):
+    """Which source a part of a derived item uses. No foreign key: the source may be gone one day, this stays."""
+
+    __tablename__ = "item_source"
+
+    item_id: str = Field(primary_key=True, foreign_key="item.id")
+    part: int = Field(primary_key=True)
+    ordinal: int = Field(primary_key=True)
+    source_id: str = Field(index=True)
+    selector: str | None

@@ -1,0 +1,66 @@
+"""Writing items: an item, its markings, its roots and its sources, in the caller's transaction."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import insert
+
+from broker.items.model import Content, Item, Source
+from broker.items.tables import ItemRow, MarkingRow, RootRow, SourceRow
+from broker.storage.sealing import Sealer
+from broker.storage.unit_of_work import Transaction
+
+
+class Unmarked(ValueError):
+    """An item without an owner would be free for all; it is not written."""
+
+
+class ItemWriter:
+    """Seals the content and writes the rows. It commits nothing."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    async def write(
+        self, tx: Transaction, item: Item, content: Content, sources: Sequence[Sequence[Source]] = ()
+    ) -> None:
+        """Write *item*; *sources* holds for each part of a derived item the sources it uses."""
+        if not item.lineage.markings:
+            raise Unmarked(item.id)
+        plain = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        sealed = self._sealer.seal(plain, item.id)
+        await tx.execute(
+            insert(ItemRow).values(
+                id=item.id,
+                kind=item.kind.value,
+                case_id=item.case_id,
+                purpose=item.purpose,
+                author=item.author,
+                component=item.component,
+                search_id=item.search_id,
+                candidates=item.candidates,
+                created_at=item.created_at,
+                expires_at=item.lineage.expires_at,
+                content_sha256=hashlib.sha256(plain).hexdigest(),
+                wrapped_key=sealed.wrapped_key,
+                ciphertext=sealed.ciphertext,
+            )
+        )
+        await tx.execute(
+            insert(MarkingRow),
+            [
+                {"item_id": item.id, "ordinal": ordinal, **marking.model_dump(), "caveats": list(marking.caveats)}
+                for ordinal, marking in enumerate(item.lineage.markings)
+            ],
+        )
+        if item.lineage.roots:
+            roots = [{"item_id": item.id, "root_id": root} for root in sorted(item.lineage.roots)]
+            await tx.execute(insert(RootRow), roots)
+        rows = [
+            {"item_id": item.id, "part": part, "ordinal": n, "source_id": source.item, "selector": source.selector}
+            for part, used in enumerate(sources)
+            for n, source in enumerate(used)
+        ]
+        if rows:
+            await tx.execute(insert(SourceRow), rows)

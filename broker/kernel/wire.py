@@ -1,0 +1,49 @@
+"""The words of one exchange with an outside system: what came back, or why nothing usable did.
+
+They stand here, and not beside the HTTP client, so that an adapter can name them without seeing a client.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from broker.kernel.strict_json import Json
+
+
+class WireFault(StrEnum):
+    """Why an exchange gave no usable reply."""
+
+    UNREACHABLE = "unreachable"
+    """No connection, or it broke before a status line came."""
+    TIMED_OUT = "timed_out"
+    """The whole exchange took longer than allowed, whether it hung or dripped."""
+    REDIRECTED = "redirected"
+    """The system pointed elsewhere; hosts come from the register only."""
+    TOO_LARGE = "too_large"
+    TRUNCATED = "truncated"
+    """The body ended before its announced end."""
+    ENCODED = "encoded"
+    """The body is compressed although we asked for it plain."""
+    WRONG_CONTENT_TYPE = "wrong_content_type"
+    NOT_STRICT_JSON = "not_strict_json"
+    BAD_ADDRESS = "bad_address"
+    """Our own side asked for a path that could leave the system's base URL; nothing was sent."""
+    BUDGET_SPENT = "budget_spent"
+    """More calls were asked for than one dispatch may make; nothing was sent."""
+
+
+class WireFailure(Exception):  # noqa: N818 - the field's word
+    """An exchange failed. Adapters let it pass: dispatch turns it into an outcome."""
+
+    def __init__(self, fault: WireFault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
+
+
+class WireReply(BaseModel):
+    """A status and the strictly read body; `json` is None for an empty body, or for an error's body that is not JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    status: int = Field(ge=200, le=599)
+    json_body: Json = Field(repr=False)

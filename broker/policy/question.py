@@ -1,0 +1,178 @@
+"""What the policy is asked and what it answers: plain values, no Casbin, no I/O.
+
+A question carries words, not objects, and the engine refuses every word that it does not know; so a question may
+be built from anything without being checked first.
+"""
+
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from broker.kernel.errors import BrokerError
+from broker.kernel.ids import AgencyId, PartnerId, PurposeId
+from broker.kernel.words import Action, EvidentiaryBasis, ItemKind, Predicate, ProbeKind, ReasonCode, Role
+
+
+class Standing(StrEnum):
+    """With what the recipient comes to the owner. Standing is found out by the caller and never upgraded here."""
+
+    ORIGINAL = "original"
+    """The recipient is the component that asked the partner, and wants to view what it asked for."""
+    PERMISSION = "permission"
+    """A grant of this owner, on record and in force, covers exactly this question."""
+    NONE = "none"
+
+
+class Act(StrEnum):
+    """What a role may be allowed to do at all (``access.csv``). Whose things it may do it with is asked elsewhere."""
+
+    CASE_OPEN = "case_open"
+    CASE_CLOSE = "case_close"
+    CASE_READ = "case_read"
+    SEARCH_SUBMIT = "search_submit"
+    SEARCH_READ = "search_read"
+    SEARCH_CANCEL = "search_cancel"
+    ITEM_READ = "item_read"
+    ITEM_DERIVE = "item_derive"
+    ITEM_REVIEW = "item_review"
+    DECISION_ASK = "decision_ask"
+    RELEASE_ASK = "release_ask"
+    RELEASE_READ = "release_read"
+    PERMISSION_ASK = "permission_ask"
+    PERMISSION_READ = "permission_read"
+    PERMISSION_DECIDE = "permission_decide"
+    GRANT_RECORD = "grant_record"
+    GRANT_CONFIRM = "grant_confirm"
+    GRANT_REVOKE = "grant_revoke"
+    GRANT_READ = "grant_read"
+    PARTNER_READ = "partner_read"
+    POLICY_READ = "policy_read"
+    AUDIT_READ = "audit_read"
+    OVERSIGHT_READ = "oversight_read"
+    SERVICE_READ = "service_read"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ShareQuestion(_Value):
+    """May *recipient* do *action* with an item of *owner*, for *purpose*, with this standing?"""
+
+    owner: AgencyId
+    recipient: AgencyId
+    action: Action
+    purpose: PurposeId
+    item_kind: ItemKind
+    standing: Standing
+
+
+class RoleQuestion(_Value):
+    """May somebody with this role do this at all?"""
+
+    role: Role
+    act: Act
+
+
+class Training(StrEnum):
+    """Whether the caller's training was valid on the day of the search (R1)."""
+
+    VALID = "valid"
+    LAPSED = "lapsed"
+
+
+class Enrolment(StrEnum):
+    """Whether the caller is enrolled for the partner (R1)."""
+
+    YES = "yes"
+    NO = "no"
+
+
+class AgreementState(StrEnum):
+    """Whether the day of the search lies within the partner's agreement (R19)."""
+
+    IN_FORCE = "in_force"
+    OUT_OF_FORCE = "out_of_force"
+
+
+class SearchQuestion(_Value):
+    """May this search go to this partner?"""
+
+    partner: PartnerId
+    role: Role
+    purpose: PurposeId
+    predicate: Predicate
+    evidentiary_basis: EvidentiaryBasis
+    probe_kind: ProbeKind
+    training: Training
+    enrolled: Enrolment
+    agreement: AgreementState
+
+
+class RuleRef(_Value):
+    """The authored line that decided: its file below ``policies/``, its line (from 1), and its text."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Allowed(_Value):
+    """Yes, because of this row."""
+
+    rule: RuleRef
+
+    def __bool__(self) -> Literal[True]:
+        return True
+
+
+class Refused(_Value):
+    """No. The rule is the deny row; None when no row allows it, which is a refusal as good as any."""
+
+    rule: RuleRef | None
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+Verdict = Allowed | Refused
+
+
+class Shortfall(_Value):
+    """Why a question was refused: for want of the owner's permission, or whatever the owner may record."""
+
+    code: Literal[ReasonCode.PERMISSION_MISSING, ReasonCode.POLICY_FORBIDS]
+    rule: RuleRef | None
+    """The row that permission would satisfy; or the deny row; or None where no row allows it."""
+
+
+class SearchRefusalCode(StrEnum):
+    """Why a search may not go to a partner."""
+
+    PARTNER_UNKNOWN = "partner_unknown"
+    PARTNER_NOT_APPROVED = "partner_not_approved"
+    AGREEMENT_OUT_OF_FORCE = "agreement_out_of_force"
+    PURPOSE_NOT_AGREED = "purpose_not_agreed"
+    PROBE_KIND_NOT_AGREED = "probe_kind_not_agreed"
+    ROLE_MAY_NOT_SEARCH = "role_may_not_search"
+    TRAINING_LAPSED = "training_lapsed"
+    NOT_ENROLLED = "not_enrolled"
+
+
+class SearchRefusal(_Value):
+    """One reason against a search, with the line of the register it comes from where there is one."""
+
+    code: SearchRefusalCode
+    rule: RuleRef | None
+
+
+class PolicyEngineFailure(BrokerError):
+    """The engine could not answer. Whoever asked treats it as a Deny and raises an alarm; it is never an allow."""
+
+    slug: ClassVar[str] = "policy-engine-failure"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "The policy could not be asked"

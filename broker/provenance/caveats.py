@@ -1,0 +1,71 @@
+"""Caveats: restrictions that an owner put on an item or on a grant.
+
+The codes and their texts are policy data (``policies/caveats.yaml``); what a code *does* is one of the checks
+below, a closed set. A code without an entry, and a check that cannot be answered, are not met.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from broker.kernel.ids import AgencyId
+from broker.kernel.tree import Tree
+from broker.kernel.words import Action
+
+
+class Check(StrEnum):
+    """What a caveat demands."""
+
+    NOTICE = "notice"
+    """Shown with each copy; it stops nothing by itself."""
+    NEVER_PASSED_ON = "never_passed_on"
+    """Nobody but the asking component and the owner."""
+    WITHIN_OWNER_DEPARTMENT = "within_owner_department"
+    """No recipient outside the owner's department."""
+    OWNER_MUST_VERIFY = "owner_must_verify"
+    """The owner has to confirm the content first. Nothing records that yet, so it cannot be told and is not met."""
+
+
+class Caveat(BaseModel):
+    """One entry of the register of caveats."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    code: str = Field(pattern=r"^[a-z][a-z0-9_]{1,48}$")
+    text: str = Field(min_length=1, max_length=500)
+    check: Check
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """The circumstances a caveat is held against."""
+
+    owner: AgencyId
+    """Who put the caveat there."""
+    recipient: AgencyId
+    action: Action
+    agencies: Tree
+
+
+def shortfall(caveat: Caveat, passing: Passing) -> str | None:
+    """Why the caveat is not met, in words for the requester; None when it is met."""
+    if passing.recipient == passing.owner:
+        return None
+    match caveat.check:
+        case Check.NOTICE:
+            return None
+        case Check.NEVER_PASSED_ON:
+            return None if passing.action is Action.VIEW else f"{caveat.code}: the owner lets nobody pass this on"
+        case Check.WITHIN_OWNER_DEPARTMENT:
+            department = passing.agencies.root(passing.owner)
+            if department is not None and passing.agencies.within(passing.recipient, department):
+                return None
+            return None if passing.action is Action.VIEW else f"{caveat.code}: only within the owner's department"
+        case Check.OWNER_MUST_VERIFY:
+            if passing.action is Action.VIEW:
+                return None
+            return f"{caveat.code}: the owner has not verified this, and nothing else can stand for it"
+        case _:
+            assert_never(caveat.check)
