@@ -81,19 +81,6 @@ class ReasonCode(StrEnum):
     ENGINE_FAILURE = "engine_failure"
 
 
-class CaveatCheck(StrEnum):
-    """How a caveat of ``caveats.yaml`` is checked when an item would leave. What cannot be told is not met."""
-
-    NOTICE = "notice"
-    """Words that travel with each copy; nothing to check, so always met."""
-    NEVER_PASSED_ON = "never_passed_on"
-    """Stays with the component that asked: not met by any passing on."""
-    WITHIN_OWNER_DEPARTMENT = "within_owner_department"
-    """Met when the recipient is in the department of the agency that put the caveat on."""
-    OWNER_MUST_VERIFY = "owner_must_verify"
-    """Met when the owner has verified the item. Nothing records that yet, so it cannot be told: not met."""
-
-
 class LegState(StrEnum):
     """Where one partner's part of a search stands."""
 

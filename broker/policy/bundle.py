@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from broker.kernel.errors import ConfigurationError
 from broker.kernel.partner import PartnerEntry
 from broker.kernel.tree import Tree
-from broker.kernel.words import CaveatCheck, Role
+from broker.kernel.words import Role
 from broker.policy.cases import Suite
 from broker.policy.question import Act, RuleRef
+from broker.provenance.caveats import Caveat
 
 
 class _Value(BaseModel):
@@ -98,13 +99,6 @@ class AgencyTitle(_Value):
     address: str
 
 
-class CaveatText(_Value):
-    """What a caveat tells the recipient, and how it is checked."""
-
-    text: str
-    check: CaveatCheck
-
-
 @dataclass(frozen=True, slots=True)
 class PolicyBundle:
     """Everything that ``policies/`` says, under the digest of its bytes. Immutable; only ``source`` makes one."""
@@ -119,7 +113,7 @@ class PolicyBundle:
     """Purposes flagged `civil_enforcement_only`: no row that needs nothing reaches them but by their own name (R4)."""
     partners: tuple[PartnerEntry, ...]
     partner_rules: Mapping[str, RuleRef]
-    caveats: Mapping[str, CaveatText]
+    caveats: Mapping[str, Caveat]
     model: str
     share_rows: tuple[ShareRow, ...]
     access_rows: tuple[AccessRow, ...]
