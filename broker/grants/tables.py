@@ -59,7 +59,7 @@ class ReachRow(SQLModel, table=True):
             "recipient",
             "purpose",
             postgresql_where=text("active"),
-            postgresql_include=["grant_id", "valid_until"],
+            postgresql_include=["grant_id", "valid_until", "counted"],
         ),
         Index("grant_reach_past", "owner", "scope_key", "action", "recipient", postgresql_where=text("NOT active")),
     )
@@ -71,4 +71,5 @@ class ReachRow(SQLModel, table=True):
     owner: str
     action: str
     active: bool
+    counted: bool
     valid_until: datetime = Field(sa_column=moment())

@@ -1,0 +1,308 @@
+"""The gate: pure, total, and complete. It collects every reason and permits only when there is none.
+
+It reads no clock, no table and no file; whoever calls it has locked what it is given. `decide` never raises: what
+it cannot work out is a Deny with the reason ``engine_failure`` and an alarm for the operator.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from broker.grants.coverage import STATE_OF_THE_GRANT, Lack, Request, Trees, lacks
+from broker.grants.model import Grant
+from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId
+from broker.kernel.words import Action, ItemKind, ReasonCode
+from broker.policy.question import RuleRef, ShareQuestion, Standing, Verdict
+from broker.provenance.caveats import Caveat, Passing, shortfall
+from broker.provenance.lineage import Lineage
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Question(_Value):
+    """Who wants to do what with which item. `asker` is the component that would pass it on, or that looks."""
+
+    item: ItemId
+    kind: ItemKind
+    asker: AgencyId
+    recipient: AgencyId
+    action: Action
+    purpose: PurposeId | None
+    case_id: CaseId | None
+    fields: tuple[str, ...] | None
+
+
+class Reason(_Value):
+    """One reason against. `owner` is None where the reason is not one owner's."""
+
+    code: ReasonCode
+    owner: AgencyId | None
+    rule: RuleRef | None
+    detail: str
+
+
+class Missing(_Value):
+    """A permission that would have to be on record, and whose it is to give."""
+
+    owner: AgencyId
+    action: Action
+    recipient: AgencyId
+    purpose: PurposeId
+
+
+class Permit(_Value):
+    """It may pass. `grants` are those relied on, `caveats` the codes that go with every copy."""
+
+    grants: tuple[GrantId, ...]
+    rules: tuple[RuleRef, ...]
+    caveats: tuple[str, ...]
+
+    def __bool__(self) -> Literal[True]:
+        return True
+
+
+class Deny(_Value):
+    """It may not pass, and all that stands against it."""
+
+    reasons: tuple[Reason, ...]
+    missing: tuple[Missing, ...]
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+Decision = Permit | Deny
+
+
+class Policy(Protocol):
+    """The authored rules, as far as the gate needs them."""
+
+    def ask(self, question: ShareQuestion) -> Verdict:
+        """One owner's verdict; raises when it cannot be given."""
+        ...
+
+
+class Facts:
+    """What is so at the moment of the decision: read under lock, and nothing of it is the asker's word."""
+
+    def __init__(  # noqa: PLR0913 - each is a separate fact, and none has a safe default
+        self,
+        *,
+        lineage: Lineage,
+        grants: tuple[Grant, ...],
+        past_grants: tuple[Grant, ...],
+        already_counted: frozenset[GrantId],
+        unreviewed: tuple[ItemId, ...],
+        trees: Trees,
+        caveats: Mapping[str, Caveat],
+        now: datetime,
+    ) -> None:
+        self.lineage = lineage
+        self.grants = grants
+        self.past_grants = past_grants
+        self.already_counted = already_counted
+        self.unreviewed = unreviewed
+        self.trees = trees
+        self.caveats = caveats
+        self.now = now
+
+
+def decide(question: Question, facts: Facts, policy: Policy) -> Decision:
+    """Permit only if nothing speaks against it; otherwise Deny with everything that does."""
+    try:
+        return _Deliberation(question, facts, policy).conclude()
+    except Exception as failure:  # noqa: BLE001 - whatever broke, the answer is no
+        return broken(f"the decision could not be made ({type(failure).__name__}); operators have been alerted")
+
+
+def broken(detail: str) -> Deny:
+    """A Deny because the machine failed, not because of a rule."""
+    reason = Reason(code=ReasonCode.ENGINE_FAILURE, owner=None, rule=None, detail=detail)
+    return Deny(reasons=(reason,), missing=())
+
+
+class _Deliberation:
+    """One run of the numbered steps; it exists to collect reasons and is thrown away."""
+
+    def __init__(self, question: Question, facts: Facts, policy: Policy) -> None:
+        self.question = question
+        self.facts = facts
+        self.policy = policy
+        self.reasons: list[Reason] = []
+        self.missing: list[Missing] = []
+        self.used: list[Grant] = []
+        self.rules: list[RuleRef] = []
+
+    def conclude(self) -> Decision:
+        # 0. The question is complete and every id in it is known.
+        purpose = self._known_purpose()
+        # 1. Something without an owner is locked, not free.
+        owners = self.facts.lineage.owners
+        if not owners:
+            self._against(ReasonCode.NO_PROVENANCE, None, "nobody is recorded as the owner of this item")
+        # 2. All owners of the lineage are asked, whoever they are, except the recipient about its own.
+        others = sorted(owners - {self.question.recipient})
+        # 3. Each owner's own rules, with that owner's grants.
+        for owner in others:
+            self._ask_owner(owner, purpose)
+        # 4. Every caveat on the item and on the grants relied on.
+        caveats = self._check_caveats()
+        # 5. What holds for the item itself: not past its time, and reviewed before anything made of it leaves.
+        self._check_item()
+        # 6. Permit only if no reason was collected.
+        if self.reasons:
+            return Deny(reasons=tuple(self.reasons), missing=tuple(self.missing))
+        return Permit(grants=tuple(sorted(g.id for g in self.used)), rules=tuple(self.rules), caveats=caveats)
+
+    def _known_purpose(self) -> PurposeId | None:
+        question, trees = self.question, self.facts.trees
+        if question.recipient not in trees.agencies:
+            self._against(ReasonCode.QUESTION_INCOMPLETE, None, "the recipient is not an agency of the register")
+        if question.asker not in trees.agencies:
+            self._against(ReasonCode.QUESTION_INCOMPLETE, None, "the asking component is not in the register")
+        if question.purpose is None or question.purpose not in trees.purposes:
+            if self.facts.lineage.owners - {question.recipient}:
+                self._against(ReasonCode.QUESTION_INCOMPLETE, None, "the purpose is not one of the register")
+            return None
+        return question.purpose
+
+    def _ask_owner(self, owner: AgencyId, purpose: PurposeId | None) -> None:
+        if purpose is None:
+            return  # Step 0 has spoken against it already.
+        original = self._is_original(owner)
+        verdict = self._verdict(owner, purpose, Standing.ORIGINAL if original else Standing.NONE)
+        if verdict:
+            self.rules.append(verdict.rule)
+            return
+        with_permission = self._verdict(owner, purpose, Standing.PERMISSION)
+        if not with_permission:
+            self._against(
+                ReasonCode.POLICY_FORBIDS,
+                owner,
+                f"{owner}'s rules allow this to nobody, with or without a grant",
+                with_permission.rule or verdict.rule,
+            )
+            return
+        self._rely_on_grant(owner, purpose, with_permission.rule)
+
+    def _rely_on_grant(self, owner: AgencyId, purpose: PurposeId, rule: RuleRef) -> None:
+        request = self._request(owner, purpose)
+        covering = [grant for grant in self.facts.grants if not self._lacks(grant, request)]
+        fitting = [grant for grant in covering if not self._unmet(grant.terms.caveats, owner)]
+        if fitting:
+            # A grant without a limit first, so that a counted use is not spent where none is needed.
+            chosen = min(fitting, key=lambda grant: (grant.terms.max_uses is not None, grant.id))
+            self.used.append(chosen)
+            self.rules.append(rule)
+            return
+        for grant in covering:
+            for unmet in self._unmet(grant.terms.caveats, owner):
+                self._against(ReasonCode.CAVEAT_UNMET, owner, unmet)
+        if covering:
+            return
+        self._against(
+            ReasonCode.PERMISSION_MISSING, owner, f"no grant of {owner} on record covers this; {owner} can give it", rule
+        )
+        self.missing.append(
+            Missing(owner=owner, action=self.question.action, recipient=self.question.recipient, purpose=purpose)
+        )
+        self._explain_past(owner, request)
+
+    def _explain_past(self, owner: AgencyId, request: Request) -> None:
+        said = set()
+        for grant in (*self.facts.grants, *self.facts.past_grants):
+            lacking = self._lacks(grant, request)
+            if not lacking <= STATE_OF_THE_GRANT:
+                continue
+            for lack, code in _STATE_CODES.items():
+                if lack in lacking and code not in said:
+                    said.add(code)
+                    self._against(code, owner, f"a grant of {owner} would cover this, but it is {lack}")
+
+    def _check_caveats(self) -> tuple[str, ...]:
+        carried: set[str] = set()
+        for marking in self.facts.lineage.markings:
+            carried.update(marking.caveats)
+            for unmet in self._unmet(marking.caveats, marking.owner):
+                self._against(ReasonCode.CAVEAT_UNMET, marking.owner, unmet)
+        for grant in self.used:
+            carried.update(grant.terms.caveats)
+        return tuple(sorted(carried))
+
+    def _check_item(self) -> None:
+        expires = self.facts.lineage.expires_at
+        if expires is not None and not self.facts.now < expires:
+            self._against(ReasonCode.ITEM_EXPIRED, None, "the item is past its time")
+        leaves = self.question.action is not Action.VIEW and self.question.kind is not ItemKind.CANDIDATE_LIST
+        if leaves and self.facts.unreviewed:
+            self._against(
+                ReasonCode.NOT_REVIEWED,
+                None,
+                f"{len(self.facts.unreviewed)} candidate list(s) behind this item lack the dispositions of two reviewers",
+            )
+
+    def _unmet(self, codes: tuple[str, ...], owner: AgencyId) -> list[str]:
+        passing = Passing(owner, self.question.recipient, self.question.action, self.facts.trees.agencies)
+        found = []
+        for code in codes:
+            caveat = self.facts.caveats.get(code)
+            if caveat is None:
+                if self.question.recipient != owner:
+                    found.append("a caveat on this item is not in the register, so it cannot be met")
+                continue
+            unmet = shortfall(caveat, passing)
+            if unmet is not None:
+                found.append(unmet)
+        return found
+
+    def _is_original(self, owner: AgencyId) -> bool:
+        """The component that asked may come as the one that asked, for looking and for nothing else."""
+        parts = self.facts.lineage.parts_of(owner)
+        return self.question.action is Action.VIEW and all(p.asked_by == self.question.recipient for p in parts)
+
+    def _request(self, owner: AgencyId, purpose: PurposeId) -> Request:
+        parts = self.facts.lineage.parts_of(owner)
+        question = self.question
+        return Request(
+            owner=owner,
+            parts=parts,
+            item=question.item,
+            kind=question.kind,
+            recipient=question.recipient,
+            action=question.action,
+            purpose=purpose,
+            case_id=question.case_id,
+            fields=question.fields,
+            onward=any(part.asked_by != question.asker for part in parts),
+        )
+
+    def _lacks(self, grant: Grant, request: Request) -> frozenset[Lack]:
+        return lacks(grant, request, self.facts.trees, self.facts.now, self.facts.already_counted)
+
+    def _verdict(self, owner: AgencyId, purpose: PurposeId, standing: Standing) -> Verdict:
+        return self.policy.ask(
+            ShareQuestion(
+                owner=owner,
+                recipient=self.question.recipient,
+                action=self.question.action,
+                purpose=purpose,
+                item_kind=self.question.kind,
+                standing=standing,
+            )
+        )
+
+    def _against(self, code: ReasonCode, owner: AgencyId | None, detail: str, rule: RuleRef | None = None) -> None:
+        reason = Reason(code=code, owner=owner, rule=rule, detail=detail)
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+
+
+_STATE_CODES = {
+    Lack.REVOKED: ReasonCode.GRANT_REVOKED,
+    Lack.EXPIRED: ReasonCode.GRANT_EXPIRED,
+    Lack.EXHAUSTED: ReasonCode.GRANT_EXHAUSTED,
+}

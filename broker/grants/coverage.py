@@ -1,0 +1,158 @@
+"""What a grant lacks for a question. Nothing lacking means that it covers it; two grants never add up.
+
+Pure: everything it needs is given, and every dimension is looked at, so that an explanation is complete.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from broker.grants.model import Grant, GrantStatus, Scope
+from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId
+from broker.kernel.tree import Tree
+from broker.kernel.words import Action, ItemKind
+from broker.provenance.marking import Marking
+
+
+class Lack(StrEnum):
+    """A dimension in which a grant does not cover a question."""
+
+    OWNER = "owner"
+    ACTION = "action"
+    RECIPIENT = "recipient"
+    PURPOSE = "purpose"
+    ITEM = "item"
+    CASE = "case"
+    PARTNER = "partner"
+    KIND = "kind"
+    FIELDS = "fields"
+    ONWARD = "onward"
+    PENDING = "pending"
+    REVOKED = "revoked"
+    NOT_YET_VALID = "not_yet_valid"
+    EXPIRED = "expired"
+    EXHAUSTED = "exhausted"
+
+
+STATE_OF_THE_GRANT = frozenset({Lack.PENDING, Lack.REVOKED, Lack.NOT_YET_VALID, Lack.EXPIRED, Lack.EXHAUSTED})
+"""Lacks of the grant itself; the others say that it is about something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one owner is asked to have permitted."""
+
+    owner: AgencyId
+    parts: tuple[Marking, ...]
+    """That owner's markings on the item."""
+    item: ItemId
+    kind: ItemKind
+    recipient: AgencyId
+    action: Action
+    purpose: PurposeId
+    case_id: CaseId | None
+    fields: tuple[str, ...] | None
+    onward: bool
+    """Whether the one who passes on received it by a release, rather than being the one who asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The agencies and purposes of the policy in force."""
+
+    agencies: Tree
+    purposes: Tree
+
+
+def lacks(
+    grant: Grant, request: Request, trees: Trees, now: datetime, already_counted: frozenset[GrantId] = frozenset()
+) -> frozenset[Lack]:
+    """Every dimension in which *grant* does not cover *request* at *now*; empty when it covers it.
+
+    *already_counted* names grants whose use by this very release is on record, so that a replay is not a second use.
+    """
+    terms = grant.terms
+    found = set(_scope_lacks(terms.scope, request))
+    if terms.owner != request.owner:
+        found.add(Lack.OWNER)
+    if terms.action is not request.action:
+        found.add(Lack.ACTION)
+    if not _named(request.recipient, terms.recipients, trees.agencies, reach_down=terms.include_components):
+        found.add(Lack.RECIPIENT)
+    if not _named(request.purpose, terms.purposes, trees.purposes, reach_down=terms.include_subpurposes):
+        found.add(Lack.PURPOSE)
+    if terms.fields is not None and not _within_fields(request.fields, terms.fields):
+        found.add(Lack.FIELDS)
+    if request.onward and not terms.onward:
+        found.add(Lack.ONWARD)
+    return frozenset(found | _state_lacks(grant, now, already_counted))
+
+
+def scope_keys(item: ItemId, kind: ItemKind, parts: tuple[Marking, ...]) -> tuple[str, ...]:
+    """The keys under which grants that may cover an item are found; see ``recorded_keys``."""
+    keys = [f"item:{item}", f"standing:*:{kind}"]
+    cases = {part.case_id for part in parts}
+    if len(cases) == 1:
+        keys.append(f"case:{cases.pop()}")
+    systems = {part.source_system for part in parts}
+    if len(systems) == 1 and (system := systems.pop()) is not None:
+        keys += [f"standing:{system}:*", f"standing:{system}:{kind}"]
+    return tuple(sorted(keys))
+
+
+def recorded_keys(scope: Scope) -> tuple[str, ...]:
+    """The keys under which a grant is filed: its most telling member alone, the rest is judged on the grant."""
+    if scope.items:
+        return tuple(sorted(f"item:{item}" for item in set(scope.items)))
+    if scope.case_id is not None:
+        return (f"case:{scope.case_id}",)
+    return (f"standing:{scope.partner or '*'}:{scope.kind or '*'}",)
+
+
+def _scope_lacks(scope: Scope, request: Request) -> set[Lack]:
+    found = set()
+    if scope.items and request.item not in scope.items:
+        found.add(Lack.ITEM)
+    if scope.case_id is not None and not (
+        request.case_id == scope.case_id and all(part.case_id == scope.case_id for part in request.parts)
+    ):
+        found.add(Lack.CASE)
+    if scope.partner is not None and not all(part.source_system == scope.partner for part in request.parts):
+        found.add(Lack.PARTNER)
+    if scope.kind is not None and scope.kind is not request.kind:
+        found.add(Lack.KIND)
+    if not request.parts:
+        # `all` of nothing is true; a grant must not reach an item in which its owner has no part.
+        found.add(Lack.OWNER)
+    return found
+
+
+def _state_lacks(grant: Grant, now: datetime, already_counted: frozenset[GrantId]) -> set[Lack]:
+    found = set()
+    match grant.status:
+        case GrantStatus.PENDING:
+            found.add(Lack.PENDING)
+        case GrantStatus.REVOKED:
+            found.add(Lack.REVOKED)
+        case GrantStatus.ACTIVE:
+            pass
+    if now < grant.terms.valid_from:
+        found.add(Lack.NOT_YET_VALID)
+    if not now < grant.terms.valid_until:
+        found.add(Lack.EXPIRED)
+    limit = grant.terms.max_uses
+    if limit is not None and grant.uses >= limit and grant.id not in already_counted:
+        found.add(Lack.EXHAUSTED)
+    return found
+
+
+def _named(name: str, listed: tuple[str, ...], tree: Tree, *, reach_down: bool) -> bool:
+    if name not in tree:
+        return False
+    return name in listed or (reach_down and any(tree.within(name, top) for top in listed))
+
+
+def _within_fields(asked: tuple[str, ...] | None, allowed: tuple[str, ...]) -> bool:
+    if not asked:
+        return False
+    return all(any(field == top or field.startswith(top + "/") for top in allowed) for field in asked)

@@ -1,0 +1,197 @@
+"""Rows of the register: filing, finding, locking, counting. It decides nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, text, update
+
+from broker.grants.coverage import Request, Trees, recorded_keys, scope_keys
+from broker.grants.model import Evidence, Grant, GrantStatus, Scope, Terms
+from broker.grants.tables import GrantRow, ReachRow
+from broker.kernel.ids import GrantId
+from broker.kernel.words import Action
+from broker.storage.columns import table
+from broker.storage.unit_of_work import Transaction
+
+_GRANTS = table(GrantRow)
+_REACH = table(ReachRow)
+
+_FIND = """
+SELECT DISTINCT r.grant_id, r.counted
+FROM unnest(CAST(:owners AS text[]), CAST(:keys AS text[])) AS wanted(owner, scope_key)
+JOIN grant_reach r ON r.owner = wanted.owner AND r.scope_key = wanted.scope_key
+WHERE {state} AND r.action = :action AND r.recipient = ANY(:recipients) AND r.purpose = ANY(:purposes)
+"""
+_FIND_ACTIVE = text(_FIND.format(state="r.active AND r.valid_until > clock_timestamp()"))
+_FIND_PAST = text(
+    _FIND.format(state="(NOT r.active OR r.valid_until <= clock_timestamp())") + " ORDER BY r.grant_id DESC LIMIT 20"
+)
+
+
+async def file(tx: Transaction, grant: Grant) -> None:
+    """Write a grant and the ways to find it."""
+    terms = grant.terms
+    await tx.execute(
+        insert(_GRANTS).values(
+            **terms.model_dump(mode="json", exclude={"evidence", "valid_from", "valid_until"}),
+            id=grant.id,
+            valid_from=terms.valid_from,
+            valid_until=terms.valid_until,
+            evidence_reference=terms.evidence.reference,
+            evidence_sha256=terms.evidence.sha256,
+            status=grant.status.value,
+            uses=grant.uses,
+            recorded_by=grant.recorded_by,
+            recorded_agency=grant.recorded_agency,
+            recorded_at=grant.recorded_at,
+        )
+    )
+    await tx.execute(
+        insert(_REACH),
+        [
+            {
+                "grant_id": grant.id,
+                "owner": terms.owner,
+                "action": terms.action.value,
+                "recipient": recipient,
+                "purpose": purpose,
+                "scope_key": key,
+                "active": grant.status is GrantStatus.ACTIVE,
+                "counted": terms.max_uses is not None,
+                "valid_until": terms.valid_until,
+            }
+            for recipient in sorted(set(terms.recipients))
+            for purpose in sorted(set(terms.purposes))
+            for key in recorded_keys(terms.scope)
+        ],
+    )
+
+
+async def find(tx: Transaction, requests: Sequence[Request], trees: Trees, *, past: bool = False) -> Mapping[str, bool]:
+    """Ids of grants that may cover one of the *requests* (all alike but for the owner), each with "is it counted".
+
+    With *past*, a few of those that no longer can; they serve explanations only.
+    """
+    if not requests:
+        return {}
+    first = requests[0]
+    pairs = [(r.owner, key) for r in requests for key in scope_keys(r.item, r.kind, r.parts)]
+    rows = await tx.execute(
+        _FIND_PAST if past else _FIND_ACTIVE,
+        {
+            "owners": [owner for owner, _ in pairs],
+            "keys": [key for _, key in pairs],
+            "action": first.action.value,
+            "recipients": list(trees.agencies.chain(first.recipient)),
+            "purposes": list(trees.purposes.chain(first.purpose)),
+        },
+    )
+    return {row.grant_id: row.counted for row in rows}
+
+
+async def fetch(tx: Transaction, ids: Iterable[str]) -> tuple[Grant, ...]:
+    """Grants by id, in the order of their ids, without a lock."""
+    return await _select(tx, ids, None)
+
+
+async def hold(tx: Transaction, found: Mapping[str, bool], *, for_use: bool) -> tuple[Grant, ...]:
+    """Grants by id, locked until the transaction ends, in ascending order within each strength of lock.
+
+    A grant that is counted is taken FOR NO KEY UPDATE at once when it is to be used: taking it FOR SHARE first and
+    raising the lock later is how two uses of the last permit dead-lock. Others are taken FOR SHARE.
+    """
+    counted = [key for key, is_counted in found.items() if is_counted and for_use]
+    shared = [key for key in found if key not in counted]
+    held = await _select(tx, shared, "share")
+    return (*held, *await _select(tx, counted, "use"))
+
+
+async def _select(tx: Transaction, ids: Iterable[str], lock: str | None) -> tuple[Grant, ...]:
+    wanted = sorted(ids)
+    if not wanted:
+        return ()
+    statement = select(_GRANTS).where(_GRANTS.c.id.in_(wanted)).order_by(_GRANTS.c.id)
+    if lock == "share":
+        statement = statement.with_for_update(read=True)
+    elif lock == "use":
+        statement = statement.with_for_update(key_share=True)
+    return tuple(_grant(row) for row in await tx.execute(statement))
+
+
+async def hold_for_change(tx: Transaction, grant_id: str) -> Grant | None:
+    """One grant FOR UPDATE: when this has answered, every decision that relied on it has committed or will see it."""
+    statement = select(_GRANTS).where(_GRANTS.c.id == grant_id).with_for_update()
+    row = (await tx.execute(statement)).one_or_none()
+    return None if row is None else _grant(row)
+
+
+async def count_use(tx: Transaction, grant_id: GrantId) -> int:
+    """One more use of a counted grant that is held for use. Returns the uses there are now."""
+    statement = (
+        update(_GRANTS).where(_GRANTS.c.id == grant_id).values(uses=_GRANTS.c.uses + 1).returning(_GRANTS.c.uses)
+    )
+    return int((await tx.execute(statement)).scalar_one())
+
+
+async def confirm(tx: Transaction, grant_id: GrantId, by: str, at: datetime) -> None:
+    """Make a pending grant active."""
+    values = {"status": GrantStatus.ACTIVE.value, "confirmed_by": by, "confirmed_at": at}
+    await _change(tx, grant_id, values, active=True)
+
+
+async def revoke(tx: Transaction, grant_id: GrantId, by: str, at: datetime, reason: str) -> None:
+    """End a grant."""
+    values = {
+        "status": GrantStatus.REVOKED.value,
+        "revoked_by": by,
+        "revoked_at": at,
+        "revocation_reason": reason,
+    }
+    await _change(tx, grant_id, values, active=False)
+
+
+async def page(tx: Transaction, owner: str | None, recorded_agency: str | None, after: str, limit: int) -> list[Grant]:
+    """Grants in the order of their ids; those of *owner*, or recorded by *recorded_agency*, where given."""
+    statement = select(_GRANTS).where(_GRANTS.c.id > after).order_by(_GRANTS.c.id).limit(limit)
+    if owner is not None:
+        statement = statement.where(_GRANTS.c.owner == owner)
+    if recorded_agency is not None:
+        statement = statement.where(_GRANTS.c.recorded_agency == recorded_agency)
+    return [_grant(row) for row in await tx.execute(statement)]
+
+
+async def _change(tx: Transaction, grant_id: GrantId, values: Mapping[str, Any], *, active: bool) -> None:
+    await tx.execute(update(_GRANTS).where(_GRANTS.c.id == grant_id).values(**values))
+    await tx.execute(update(_REACH).where(_REACH.c.grant_id == grant_id).values(active=active))
+
+
+def _grant(row: Any) -> Grant:
+    scope = row.scope
+    return Grant(
+        id=row.id,
+        terms=Terms(
+            owner=row.owner,
+            recipients=tuple(row.recipients),
+            include_components=row.include_components,
+            action=Action(row.action),
+            purposes=tuple(row.purposes),
+            include_subpurposes=row.include_subpurposes,
+            scope=Scope.model_validate({**scope, "items": tuple(scope["items"])}, strict=False),
+            fields=None if row.fields is None else tuple(row.fields),
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+            max_uses=row.max_uses,
+            onward=row.onward,
+            caveats=tuple(row.caveats),
+            evidence=Evidence(reference=row.evidence_reference, sha256=row.evidence_sha256),
+        ),
+        status=GrantStatus(row.status),
+        uses=row.uses,
+        recorded_by=row.recorded_by,
+        recorded_agency=row.recorded_agency,
+        recorded_at=row.recorded_at,
+        confirmed_by=row.confirmed_by,
+        revoked_at=row.revoked_at,
+        revocation_reason=row.revocation_reason,
+    )
