@@ -9,7 +9,7 @@ import math
 import re
 from typing import Final, TypeAlias
 
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 MAX_DEPTH: Final = 64
 """Levels of arrays and objects. Nothing that the broker exchanges needs ten."""
@@ -19,7 +19,7 @@ _BRACKET_OR_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DO
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-class NotStrictJson(ValueError):  # noqa: N818 - it says what the bytes are
+class NotStrictJson(ValueError):
     """The bytes are not one JSON text that everybody reads alike. The message never holds a part of them."""
 
 
@@ -31,9 +31,7 @@ def read(body: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     except UnicodeDecodeError:
         raise NotStrictJson("not UTF-8") from None
     try:
-        value: Json = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        value: Json = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
     except NotStrictJson:
         raise
     except (ValueError, RecursionError):

@@ -3,9 +3,8 @@
 They stand here, and not beside the HTTP client, so that an adapter can name them without seeing a client.
 """
 
+from dataclasses import dataclass, field
 from enum import StrEnum
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from broker.kernel.strict_json import Json
 
@@ -32,7 +31,7 @@ class WireFault(StrEnum):
     """More calls were asked for than one dispatch may make; nothing was sent."""
 
 
-class WireFailure(Exception):  # noqa: N818 - the field's word
+class WireFailure(Exception):
     """An exchange failed. Adapters let it pass: dispatch turns it into an outcome."""
 
     def __init__(self, fault: WireFault) -> None:
@@ -40,10 +39,9 @@ class WireFailure(Exception):  # noqa: N818 - the field's word
         self.fault = fault
 
 
-class WireReply(BaseModel):
+@dataclass(frozen=True, slots=True)
+class WireReply:
     """A status and the strictly read body; `json` is None for an empty body, or for an error's body that is not JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    status: int = Field(ge=200, le=599)
-    json_body: Json = Field(repr=False)
+    status: int
+    json: Json = field(repr=False)

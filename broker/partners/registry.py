@@ -1,0 +1,120 @@
+"""Which partners there are, where each one is, the plug for it and the secret shared with it.
+
+Entries come from the policy files, addresses from those entries or the operator's overrides, adapters from the
+installed entry points. Nothing here is ever taken from a request or a reply.
+"""
+
+import ipaddress
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from broker.kernel.errors import ConfigurationError
+from broker.kernel.ids import PartnerId
+from broker.kernel.partner import PartnerEntry
+from broker.partners.contract import Adapter
+from broker.storage.keys import load_or_create
+
+ADAPTER_GROUP: Final = "broker.adapters"
+SECRET_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """One partner, ready to be asked."""
+
+    entry: PartnerEntry
+    adapter: Adapter
+    url: str
+    secret_file: Path
+
+    def secret(self) -> bytes:
+        """What the broker and this partner alone know; made on first use, mode 0600."""
+        return load_or_create(self.secret_file, lambda: secrets.token_bytes(SECRET_BYTES))
+
+
+class Registry:
+    """Built once from the policy in force; immutable. Raises `ConfigurationError` for anything that does not fit."""
+
+    def __init__(
+        self,
+        entries: Sequence[PartnerEntry],
+        url_overrides: Mapping[str, str],
+        keys_dir: Path,
+        adapters: Mapping[str, Adapter] | None = None,
+    ) -> None:
+        """*adapters* stand in for the installed ones, by name, in tests."""
+        known = {entry.id for entry in entries}
+        unknown = sorted(set(url_overrides) - known)
+        if unknown:
+            raise ConfigurationError(f"BROKER_PARTNER_URLS names {unknown[0]!r}, which is not in partners.yaml")
+        plugs = {
+            name: _given(name, adapters) if adapters is not None else _installed(name)
+            for name in {entry.adapter for entry in entries}
+        }
+        self._partners = {
+            entry.id: Partner(
+                entry=entry,
+                adapter=plugs[entry.adapter],
+                url=_checked_url(entry.id, url_overrides.get(entry.id, str(entry.url))),
+                secret_file=keys_dir / f"partner-{entry.id}.key",
+            )
+            for entry in entries
+        }
+
+    def entries(self) -> tuple[PartnerEntry, ...]:
+        """All rows of the register, in its order."""
+        return tuple(partner.entry for partner in self._partners.values())
+
+    def find(self, entry_id: str) -> Partner | None:
+        """The partner of exactly this name, if there is one."""
+        return self._partners.get(PartnerId(entry_id))
+
+
+def _given(name: str, adapters: Mapping[str, Adapter]) -> Adapter:
+    if name not in adapters:
+        raise ConfigurationError(f"no adapter is called {name!r}")
+    return adapters[name]
+
+
+def _installed(name: str) -> Adapter:
+    found = tuple(entry_points(group=ADAPTER_GROUP, name=name))
+    if not found:
+        raise ConfigurationError(f"partners.yaml names the adapter {name!r}; no installed package has it")
+    if len({point.value for point in found}) > 1:
+        raise ConfigurationError(f"more than one installed package has an adapter called {name!r}")
+    try:
+        adapter = found[0].load()()
+    except Exception as error:
+        raise ConfigurationError(f"the adapter {name!r} cannot be loaded: {type(error).__name__}") from error
+    if not isinstance(adapter, Adapter) or adapter.name != name:
+        raise ConfigurationError(f"the entry point {name!r} does not make an adapter of that name")
+    return adapter
+
+
+def _checked_url(entry_id: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigurationError(f"the URL of partner {entry_id!r} is not a URL") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigurationError(f"the URL of partner {entry_id!r} must begin with https:// and a host")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigurationError(f"the URL of partner {entry_id!r} may hold no user name, query or fragment")
+    if parts.scheme == "http" and not _loopback(host):
+        raise ConfigurationError(f"the URL of partner {entry_id!r} must be https: it is not on this machine")
+    return url.rstrip("/")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

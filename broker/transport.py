@@ -1,0 +1,254 @@
+"""The one place from which the broker calls out over HTTP.
+
+A `Wire` is bound to one base URL from the register and goes nowhere else. It follows no redirect, reads no proxy
+from the environment, keeps no cookie, gives each whole exchange a deadline that a slow drip cannot stretch, stops
+reading at a byte limit, accepts only plain (not compressed) and strictly read JSON, and says of everything else
+what was wrong with it. Calls are repeated only where the caller declares that repeating them is harmless.
+"""
+
+import asyncio
+import json as json_text
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlencode
+
+import httpx
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result
+from tenacity.wait import wait_random_exponential
+
+from broker.kernel import strict_json
+from broker.kernel.strict_json import Json, NotStrictJson
+from broker.kernel.wire import WireFailure, WireFault, WireReply
+
+MAX_CALLS: Final = 30
+"""Calls that one dispatch may make, retries included: an adapter in a loop ends here."""
+
+OnSent = Callable[[int], Awaitable[None]]
+"""Told the number of each call, from 1, just before it goes out. What it raises stops the call."""
+
+_TRANSIENT_STATUS: Final = frozenset({429, 500, 502, 503, 504})
+_TRANSIENT_FAULT: Final = frozenset({WireFault.UNREACHABLE, WireFault.TIMED_OUT, WireFault.TRUNCATED})
+_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+")
+_JSON_TYPE: Final = re.compile(r"application/(?:[a-z0-9.-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?\s*\Z", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much one dispatch may still do, shared by all its calls. Times are in seconds, sizes in bytes."""
+
+    total_seconds: float
+    """The whole dispatch: no repeat starts that could not begin before then. Whoever dispatches also enforces it."""
+    call_seconds: float
+    """One exchange, connect to last byte."""
+    reply_bytes: int
+    retries: int
+    """Repeated calls left."""
+    first_wait: float = 0.2
+    longest_wait: float = 2.0
+    on_sent: OnSent | None = None
+    calls: int = field(default=0, init=False)
+    """Calls made, repeated ones included."""
+    repeated: int = field(default=0, init=False)
+    hook_error: Exception | None = field(default=None, init=False)
+    """What `on_sent` raised: our own side's trouble, which must not be taken for the partner's."""
+    _begun: float = field(default_factory=time.monotonic, init=False)
+
+    async def spend(self, *, repeat: bool) -> None:
+        """Count one call that is about to go out."""
+        if self.calls >= MAX_CALLS:
+            raise WireFailure(WireFault.BUDGET_SPENT)
+        self.calls += 1
+        if repeat:
+            self.repeated += 1
+            self.retries -= 1
+        if self.on_sent is not None:
+            try:
+                await self.on_sent(self.calls)
+            except Exception as error:
+                self.hook_error = error
+                raise
+
+    def exhausted(self, state: RetryCallState) -> bool:
+        """Whether the next repeat is one too many, or would come too late; tenacity asks this after each attempt."""
+        elapsed = time.monotonic() - self._begun
+        return self.retries <= 0 or elapsed + state.upcoming_sleep >= self.total_seconds
+
+
+class Transport:
+    """Holds the one HTTP client of a process (of an event loop); hands out wires."""
+
+    def __init__(self) -> None:
+        self._client = httpx.AsyncClient(
+            follow_redirects=False,
+            trust_env=False,
+            # The deadline around the whole exchange rules; httpx's own timeouts begin anew with every byte.
+            timeout=None,  # noqa: S113 - see the line above
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            limits=httpx.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=5.0),
+            headers={
+                "User-Agent": "interagency-request-broker",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            },
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._client.aclose()
+
+    def wire(self, base_url: str, budget: Budget, *, bearer: str | None = None) -> "Wire":
+        """A wire to *base_url*, which the caller took from the register."""
+        return Wire(self._client, base_url, budget, bearer)
+
+
+class Wire:
+    """One base URL, for one dispatch."""
+
+    def __init__(self, client: httpx.AsyncClient, base_url: str, budget: Budget, bearer: str | None) -> None:
+        self._client = client
+        self._base = httpx.URL(base_url)
+        self._budget = budget
+        self._headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json: Json = None,
+        idempotent: bool = False,
+    ) -> WireReply:
+        """Make one call; repeat it on a passing fault if it is idempotent. Raises `WireFailure`."""
+        request = self._request(method, self._url(path, query), json)
+        if not idempotent:
+            return await self._exchange(request, repeat=False)
+        retrying = AsyncRetrying(
+            stop=self._budget.exhausted,
+            wait=wait_random_exponential(multiplier=self._budget.first_wait, max=self._budget.longest_wait),
+            retry=retry_if_exception(_passing) | retry_if_result(_transient),
+            retry_error_callback=_last,
+        )
+        reply: WireReply = await retrying(self._attempt(request))
+        return reply
+
+    def _request(self, method: str, url: httpx.URL, json: Json) -> httpx.Request:
+        if json is None:
+            return self._client.build_request(method, url, headers=self._headers)
+        # Written once, so that a repeated call carries the same bytes.
+        body = json_text.dumps(json, allow_nan=False).encode("utf-8")
+        headers = {**self._headers, "Content-Type": "application/json"}
+        return self._client.build_request(method, url, headers=headers, content=body)
+
+    def _attempt(self, request: httpx.Request) -> Callable[[], Awaitable[WireReply]]:
+        first = True
+
+        async def attempt() -> WireReply:
+            nonlocal first
+            repeat, first = not first, False
+            return await self._exchange(request, repeat=repeat)
+
+        return attempt
+
+    async def _exchange(self, request: httpx.Request, *, repeat: bool) -> WireReply:
+        await self._budget.spend(repeat=repeat)
+        try:
+            async with asyncio.timeout(self._budget.call_seconds):
+                response = await self._begin(request)
+                try:
+                    return await _read(response, self._budget.reply_bytes)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise WireFailure(WireFault.TIMED_OUT) from None
+
+    async def _begin(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise WireFailure(WireFault.UNREACHABLE) from error
+
+    def _url(self, path: str, query: Mapping[str, str] | None) -> httpx.URL:
+        segments = path.split("/")
+        if _PATH.fullmatch(path) is None or "." in segments or ".." in segments:
+            raise WireFailure(WireFault.BAD_ADDRESS)
+        target = self._base.raw_path.rstrip(b"/") + path.encode("ascii")
+        if query:
+            target += b"?" + urlencode(query).encode("ascii")
+        return self._base.copy_with(raw_path=target)
+
+
+async def _read(response: httpx.Response, limit: int) -> WireReply:
+    if 300 <= response.status_code < 400:
+        raise WireFailure(WireFault.REDIRECTED)
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise WireFailure(WireFault.ENCODED)
+    body = await _bounded(response, limit)
+    failed = response.status_code >= 400
+    try:
+        return WireReply(response.status_code, _parse(body, response.headers.get("content-type", "")))
+    except WireFailure:
+        # What matters of an error is its status; many gateways send a page of HTML with it.
+        if failed:
+            return WireReply(response.status_code, None)
+        raise
+
+
+async def _bounded(response: httpx.Response, limit: int) -> bytes:
+    if int(response.headers.get("content-length", "0") or 0) > limit:
+        raise WireFailure(WireFault.TOO_LARGE)
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > limit:
+                raise WireFailure(WireFault.TOO_LARGE)
+    except httpx.HTTPError as error:
+        raise WireFailure(WireFault.TRUNCATED) from error
+    return bytes(body)
+
+
+def _parse(body: bytes, content_type: str) -> Json:
+    if not body:
+        return None
+    if _JSON_TYPE.match(content_type.strip()) is None:
+        raise WireFailure(WireFault.WRONG_CONTENT_TYPE)
+    try:
+        value = strict_json.read(body)
+    except NotStrictJson:
+        raise WireFailure(WireFault.NOT_STRICT_JSON) from None
+    # A body that ends with the connection may be cut without a sign of it. An array or an object shows the cut, as
+    # its bracket stays open; a bare number or word would not.
+    if not isinstance(value, list | dict):
+        raise WireFailure(WireFault.NOT_STRICT_JSON)
+    return value
+
+
+def _passing(error: BaseException) -> bool:
+    return isinstance(error, WireFailure) and error.fault in _TRANSIENT_FAULT
+
+
+def _transient(reply: WireReply) -> bool:
+    return reply.status in _TRANSIENT_STATUS
+
+
+def _last(state: RetryCallState) -> WireReply:
+    # Out of retries: the last reply as it is, or the last failure.
+    outcome = state.outcome
+    if outcome is None:  # pragma: no cover - tenacity calls this only after an attempt
+        raise WireFailure(WireFault.BUDGET_SPENT)
+    reply: WireReply = outcome.result()
+    return reply
