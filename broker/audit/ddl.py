@@ -29,8 +29,10 @@ def _for_table(name: str) -> tuple[str, ...]:
     return (
         f"REVOKE ALL ON {name} FROM PUBLIC, {SERVICE_ROLE}",
         f"GRANT SELECT, INSERT{columns} ON {name} TO {SERVICE_ROLE}",
-        f"CREATE TRIGGER {name}_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON {name} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change()",
+        (
+            f"CREATE TRIGGER {name}_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON {name} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change()"
+        ),
         # ALWAYS: also in a session that replays changes (session_replication_role = replica).
         f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {name}_never_changed",
     )
