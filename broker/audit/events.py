@@ -140,7 +140,7 @@ class Decided(AuditEvent):
     decision_id: str
     item_id: str
     release_id: str | None
-    channel: Literal["view", "derive", "dry_run", "release"]
+    channel: Literal["view", "derive", "dry_run", "release", "package"]
     outcome: Literal["permit", "deny"]
     action: str
     recipient: str

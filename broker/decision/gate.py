@@ -4,7 +4,7 @@ It reads no clock, no table and no file; whoever calls it has locked what it is 
 it cannot work out is a Deny with the reason ``engine_failure`` and an alarm for the operator.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -86,6 +86,10 @@ class Policy(Protocol):
         ...
 
 
+Alarm = Callable[[Exception], None]
+"""Told of a failure inside the gate, for the operators; it must not raise."""
+
+
 class Facts:
     """What is so at the moment of the decision: read under lock, and nothing of it is the asker's word."""
 
@@ -111,18 +115,46 @@ class Facts:
         self.now = now
 
 
-def decide(question: Question, facts: Facts, policy: Policy) -> Decision:
-    """Permit only if nothing speaks against it; otherwise Deny with everything that does."""
+def decide(question: Question, facts: Facts, policy: Policy, alarm: Alarm) -> Decision:
+    """Permit only if nothing speaks against it; otherwise Deny with everything that does.
+
+    A failure inside is handed to *alarm* and is a Deny.
+    """
     try:
         return _Deliberation(question, facts, policy).conclude()
     except Exception as failure:  # noqa: BLE001 - whatever broke, the answer is no
-        return broken(f"the decision could not be made ({type(failure).__name__}); operators have been alerted")
+        alarm(failure)
+        return broken("the decision could not be made; the operators have been alerted")
 
 
 def broken(detail: str) -> Deny:
     """A Deny because the machine failed, not because of a rule."""
     reason = Reason(code=ReasonCode.ENGINE_FAILURE, owner=None, rule=None, detail=detail)
     return Deny(reasons=(reason,), missing=())
+
+
+def requests(question: Question, lineage: Lineage) -> tuple[Request, ...]:
+    """For every owner but the recipient, what that owner would have to have permitted."""
+    if question.purpose is None:
+        return ()
+    others = sorted(lineage.owners - {question.recipient})
+    return tuple(_request(question, lineage, owner, question.purpose) for owner in others)
+
+
+def _request(question: Question, lineage: Lineage, owner: AgencyId, purpose: PurposeId) -> Request:
+    parts = lineage.parts_of(owner)
+    return Request(
+        owner=owner,
+        parts=parts,
+        item=question.item,
+        kind=question.kind,
+        recipient=question.recipient,
+        action=question.action,
+        purpose=purpose,
+        case_id=question.case_id,
+        fields=question.fields,
+        onward=any(part.asked_by != question.asker for part in parts),
+    )
 
 
 class _Deliberation:
@@ -190,7 +222,7 @@ class _Deliberation:
         self._rely_on_grant(owner, purpose, with_permission.rule)
 
     def _rely_on_grant(self, owner: AgencyId, purpose: PurposeId, rule: RuleRef) -> None:
-        request = self._request(owner, purpose)
+        request = _request(self.question, self.facts.lineage, owner, purpose)
         covering = [grant for grant in self.facts.grants if not self._lacks(grant, request)]
         fitting = [grant for grant in covering if not self._unmet(grant.terms.caveats, owner)]
         if fitting:
@@ -263,22 +295,6 @@ class _Deliberation:
         """The component that asked may come as the one that asked, for looking and for nothing else."""
         parts = self.facts.lineage.parts_of(owner)
         return self.question.action is Action.VIEW and all(p.asked_by == self.question.recipient for p in parts)
-
-    def _request(self, owner: AgencyId, purpose: PurposeId) -> Request:
-        parts = self.facts.lineage.parts_of(owner)
-        question = self.question
-        return Request(
-            owner=owner,
-            parts=parts,
-            item=question.item,
-            kind=question.kind,
-            recipient=question.recipient,
-            action=question.action,
-            purpose=purpose,
-            case_id=question.case_id,
-            fields=question.fields,
-            onward=any(part.asked_by != question.asker for part in parts),
-        )
 
     def _lacks(self, grant: Grant, request: Request) -> frozenset[Lack]:
         return lacks(grant, request, self.facts.trees, self.facts.now, self.facts.already_counted)

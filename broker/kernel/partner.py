@@ -26,8 +26,8 @@ class Limits(BaseModel):
 
     call_seconds: float = Field(default=10.0, gt=0, le=300)
     """One whole exchange, connect to last byte."""
-    answer_seconds: float = Field(default=60.0, gt=0, le=604_800)
-    """A leg's own deadline for partners that answer later; for others the search's own deadline rules."""
+    answer_seconds: float | None = Field(default=None, gt=0, le=604_800)
+    """A deadline of its own for the legs of a partner that takes long; unset, the search's deadline rules."""
     reply_bytes: int = Field(default=1_000_000, gt=0, le=50_000_000)
     attempts: int = Field(default=3, ge=1, le=10)
 

@@ -1,0 +1,86 @@
+"""Reads what the gate needs, in a fixed order of locks: policy in force, item, grants; then the clock.
+
+Locks of one kind are taken in ascending id, and always in this order, so that decisions, revocations and recalls
+wait for one another but never in a ring. The clock is read last: what expired while waiting has expired.
+"""
+
+from typing import Protocol
+
+from broker.decision.gate import Facts, Question, requests
+from broker.grants import repository
+from broker.grants.coverage import Request, Trees
+from broker.grants.model import Grant
+from broker.items.reader import ItemReader, Stored
+from broker.kernel.ids import GrantId, ItemId
+from broker.kernel.words import Action
+from broker.policy.snapshot import PolicySnapshot
+from broker.storage.unit_of_work import Transaction
+
+
+class PolicyInForce(Protocol):
+    """Hands out the policy that the database says is in force, or None when this process cannot have it."""
+
+    async def locked(self, tx: Transaction) -> PolicySnapshot | None:
+        """The snapshot, its digest row held FOR SHARE: no other policy is activated before this commits."""
+        ...
+
+    async def unlocked(self, tx: Transaction) -> PolicySnapshot | None:
+        """The same without a lock, for answers that promise nothing."""
+        ...
+
+
+class Loader:
+    """Reads under lock, or without when nothing is promised."""
+
+    def __init__(self, items: ItemReader, policies: PolicyInForce) -> None:
+        self._items = items
+        self._policies = policies
+
+    async def policy(self, tx: Transaction, *, lock: bool) -> PolicySnapshot | None:
+        """First lock: the policy in force."""
+        return await (self._policies.locked(tx) if lock else self._policies.unlocked(tx))
+
+    async def item(self, tx: Transaction, item_id: str, *, lock: bool) -> Stored | None:
+        """Second lock: the item's row. Its markings never change, so they need none."""
+        return await self._items.read(tx, item_id, lock=lock)
+
+    async def facts(  # noqa: PLR0913 - the locks and the replay have to be said by whoever decides
+        self,
+        tx: Transaction,
+        question: Question,
+        stored: Stored,
+        policy: PolicySnapshot,
+        *,
+        lock: bool,
+        for_use: bool,
+        already_counted: frozenset[GrantId] = frozenset(),
+    ) -> Facts:
+        """Third lock: the grants that may be relied on. Then what needs no lock, and the clock."""
+        trees = Trees(agencies=policy.bundle.agencies, purposes=policy.bundle.purposes)
+        grants = await self._grants(tx, requests(question, stored.item.lineage), trees, lock=lock, for_use=for_use)
+        leaves = question.action is not Action.VIEW
+        unreviewed: tuple[ItemId, ...] = await self._items.unreviewed(tx, stored.item.id) if leaves else ()
+        return Facts(
+            lineage=stored.item.lineage,
+            grants=grants,
+            past_grants=(),
+            already_counted=already_counted,
+            unreviewed=unreviewed,
+            trees=trees,
+            caveats=policy.bundle.caveats,
+            now=await tx.clock(),
+        )
+
+    async def with_past(self, tx: Transaction, question: Question, stored: Stored, facts: Facts) -> Facts:
+        """The same facts and some grants that no longer count, so that a refusal can be explained."""
+        found = await repository.find(tx, requests(question, stored.item.lineage), facts.trees, past=True)
+        facts.past_grants = await repository.fetch(tx, found)
+        return facts
+
+    async def _grants(
+        self, tx: Transaction, requests: tuple[Request, ...], trees: Trees, *, lock: bool, for_use: bool
+    ) -> tuple[Grant, ...]:
+        found = await repository.find(tx, requests, trees)
+        if lock:
+            return await repository.hold(tx, found, for_use=for_use)
+        return await repository.fetch(tx, found)

@@ -1,0 +1,81 @@
+"""A search, its legs and its probe: values."""
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from broker.kernel.ids import AgencyId, CaseId, ItemId, PartnerId, PurposeId, SearchId, Subject, TransactionId
+from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind, SearchStatus
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ProbeTerms(_Value):
+    """What the requester says of the probe (R5)."""
+
+    kind: ProbeKind
+    acquisition: str = Field(min_length=1, max_length=500)
+    acquired_at: AwareDatetime
+    lawful_acquisition_attested: bool
+    edits: tuple[str, ...]
+
+
+class SearchTerms(_Value):
+    """What the requester asks, and on what ground."""
+
+    case_id: CaseId
+    predicate: Predicate
+    purpose: PurposeId
+    legal_basis: str
+    evidentiary_basis: EvidentiaryBasis
+    basis_text: str
+    prior_methods: tuple[str, ...]
+    exigent: bool
+    probe: ProbeTerms
+    partners: tuple[PartnerId, ...]
+    max_candidates: int
+    deadline_seconds: float
+
+
+class Leg(_Value):
+    """One partner's part of one search."""
+
+    transaction_id: TransactionId
+    partner: PartnerId
+    state: LegState
+    reason: str | None
+    item_id: ItemId | None
+    task_id: str | None
+    calls: int
+    """Calls that asked the partner to search; all but the first are retries of the same search."""
+    deadline_at: AwareDatetime
+
+
+class Search(_Value):
+    """An accepted search as it stands."""
+
+    id: SearchId
+    component: AgencyId
+    requested_by: Subject
+    requested_at: AwareDatetime
+    deadline_at: AwareDatetime
+    terms: SearchTerms
+    legs: tuple[Leg, ...]
+
+    @property
+    def status(self) -> SearchStatus:
+        """Follows from the legs: nothing else knows how far a search is."""
+        states = [leg.state for leg in self.legs]
+        if all(state is LegState.QUEUED for state in states):
+            return SearchStatus.ACCEPTED
+        if not all(state.final for state in states):
+            return SearchStatus.RUNNING
+        answered = all(state in (LegState.ANSWERED, LegState.NO_HIT) for state in states)
+        return SearchStatus.COMPLETE if answered else SearchStatus.INCOMPLETE
+
+
+class CallerStanding(_Value):
+    """What the token says of the caller that the rules of searching look at (R1)."""
+
+    training_valid: bool
+    partners: frozenset[str]

@@ -1,0 +1,84 @@
+"""Tables of searches, their legs, their probes, and answers held in quarantine."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from broker.storage.columns import document, moment, octets
+
+
+class SearchRow(SQLModel, table=True):
+    """An accepted search. Written once; how far it is follows from its legs."""
+
+    __tablename__ = "search"
+    __table_args__ = (Index("search_by_component", "component", "id"),)
+
+    id: str = Field(primary_key=True)
+    component: str
+    case_id: str = Field(index=True)
+    requested_by: str
+    requested_at: datetime = Field(sa_column=moment())
+    deadline_at: datetime = Field(sa_column=moment())
+    purpose: str
+    predicate: str
+    evidentiary_basis: str
+    civil_enforcement_only: bool
+    exigent: bool
+    training_valid: bool
+    terms: dict[str, Any] = Field(sa_column=document())
+
+
+class LegRow(SQLModel, table=True):
+    """One partner's part. The transaction id is made when the search is accepted and never again."""
+
+    __tablename__ = "search_leg"
+    __table_args__ = (
+        UniqueConstraint("search_id", "partner"),
+        Index(
+            "search_leg_open", "deadline_at", postgresql_where=text("state IN ('queued', 'sent', 'pending')")
+        ),
+        Index("search_leg_by_partner", "partner", "requested_at"),
+    )
+
+    transaction_id: str = Field(primary_key=True)
+    search_id: str = Field(foreign_key="search.id")
+    partner: str
+    state: str
+    reason: str | None
+    item_id: str | None
+    task_id: str | None
+    calls: int
+    requested_at: datetime = Field(sa_column=moment())
+    deadline_at: datetime = Field(sa_column=moment())
+    ended_at: datetime | None = Field(sa_column=moment(nullable=True))
+
+
+class ProbeRow(SQLModel, table=True):
+    """The probe as it is sent to partners: drawn anew, without metadata, sealed. Never enrolled anywhere."""
+
+    __tablename__ = "probe"
+
+    search_id: str = Field(primary_key=True, foreign_key="search.id")
+    kind: str
+    submitted_sha256: str = Field(index=True)
+    """Of the bytes as they were handed in, so that the same file searched again is found again."""
+    sent_sha256: str
+    width: int
+    height: int
+    wrapped_key: bytes = Field(sa_column=octets())
+    ciphertext: bytes = Field(sa_column=octets())
+
+
+class QuarantineRow(SQLModel, table=True):
+    """An answer that claimed another owner than the register's: kept sealed as evidence, shown to nobody."""
+
+    __tablename__ = "quarantine"
+
+    transaction_id: str = Field(primary_key=True, foreign_key="search_leg.transaction_id")
+    partner: str
+    at: datetime = Field(sa_column=moment())
+    claimed_owner: str
+    wrapped_key: bytes = Field(sa_column=octets())
+    ciphertext: bytes = Field(sa_column=octets())
