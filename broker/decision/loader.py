@@ -10,6 +10,7 @@ from broker.decision.gate import Facts, Question, requests
 from broker.grants import repository
 from broker.grants.coverage import Request, Trees
 from broker.grants.model import Grant
+from broker.items.model import Source
 from broker.items.reader import ItemReader, Stored
 from broker.kernel.ids import GrantId, ItemId
 from broker.kernel.words import Action
@@ -43,6 +44,14 @@ class Loader:
     async def item(self, tx: Transaction, item_id: str, *, lock: bool) -> Stored | None:
         """Second lock: the item's row. Its markings never change, so they need none."""
         return await self._items.read(tx, item_id, lock=lock)
+
+    async def roots(self, tx: Transaction, item_id: ItemId) -> frozenset[ItemId]:
+        """The candidate lists behind an item."""
+        return await self._items.roots(tx, item_id)
+
+    async def sources(self, tx: Transaction, item_id: ItemId) -> tuple[tuple[int, Source], ...]:
+        """What each part of a derived item uses."""
+        return await self._items.sources(tx, item_id)
 
     async def facts(  # noqa: PLR0913 - the locks and the replay have to be said by whoever decides
         self,

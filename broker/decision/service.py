@@ -18,7 +18,7 @@ from broker.decision.loader import Loader
 from broker.decision.tables import DecisionRow
 from broker.items.model import Content, Item
 from broker.items.reader import Stored
-from broker.kernel.ids import AgencyId, CaseId, DecisionId, GrantId, PurposeId, ReleaseId, new_id
+from broker.kernel.ids import AgencyId, CaseId, DecisionId, GrantId, ItemId, PurposeId, ReleaseId, new_id
 from broker.kernel.words import Action, ReasonCode
 from broker.policy.snapshot import PolicySnapshot
 from broker.storage.columns import table
@@ -98,6 +98,10 @@ class DecisionService:
         judgement = await self._judge(tx, question, stored, policy, lock=True)
         await _record(tx, actor, judgement, channel)
         return Released(_DOOR, stored.open(), judgement) if judgement.outcome else None
+
+    async def roots(self, tx: Transaction, released: Released) -> frozenset[ItemId]:
+        """The candidate lists behind an item that has passed the door."""
+        return await self._loader.roots(tx, released.item.id)
 
     async def dry_run(self, actor: Actor, item_id: str, wish: Wish) -> Judgement | None:
         """What would be decided now. Takes no lock and promises nothing; None when the caller may not view the item."""

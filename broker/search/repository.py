@@ -106,6 +106,12 @@ class SearchRepository:
         row = (await tx.execute(statement)).one_or_none()
         return None if row is None else (SearchId(row.search_id), _leg(row))
 
+    async def state_of(self, tx: Transaction, transaction_id: TransactionId) -> LegState | None:
+        """Where a leg stands, without a lock."""
+        statement = select(_LEGS.c.state).where(_LEGS.c.transaction_id == transaction_id)
+        state = (await tx.execute(statement)).scalar_one_or_none()
+        return None if state is None else LegState(state)
+
     async def change_leg(self, tx: Transaction, transaction_id: TransactionId, **values: Any) -> None:
         """Write columns of a leg that is held."""
         await tx.execute(update(_LEGS).where(_LEGS.c.transaction_id == transaction_id).values(**values))

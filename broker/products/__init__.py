@@ -1,0 +1,1 @@
+"""What is made of items: reviews of candidate lists, and derived items that keep every owner of their sources."""

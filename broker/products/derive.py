@@ -1,0 +1,167 @@
+"""Deriving: something new is written from items, and every owner of every source goes into it for good (R12).
+
+Each source is read through the door by the author. A part without sources is the author's component's own words.
+"""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from broker.audit.events import Actor, ItemDerived
+from broker.audit.recorder import record
+from broker.cases.service import find as find_case
+from broker.decision.service import DecisionService, Released
+from broker.items.model import Content, Item, Source
+from broker.items.projection import PointerUnresolved, resolve
+from broker.items.writer import ItemWriter
+from broker.kernel.errors import Invalid, NotFound
+from broker.kernel.ids import AgencyId, CaseId, ItemId, PurposeId, Subject, new_id
+from broker.kernel.tree import Tree
+from broker.kernel.words import ItemKind
+from broker.provenance.lineage import Lineage, combine
+from broker.provenance.marking import mark
+from broker.storage.unit_of_work import Transaction, UnitOfWork
+
+
+class Part(BaseModel):
+    """One paragraph, and what it uses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    text: str
+    sources: tuple[Source, ...]
+
+
+class Draft(BaseModel):
+    """What the author wants to write."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: ItemKind
+    title: str
+    case_id: CaseId
+    parts: tuple[Part, ...]
+
+
+class DeriveService:
+    """Writes derived items."""
+
+    def __init__(self, work: UnitOfWork, door: DecisionService, items: ItemWriter) -> None:
+        self._work = work
+        self._door = door
+        self._items = items
+
+    async def derive(self, actor: Actor, draft: Draft, purposes: Tree) -> Item:
+        """Write *draft*. A source that the author may not view is not found, whether it exists or not."""
+        if draft.kind is ItemKind.CANDIDATE_LIST:
+            raise Invalid("a candidate list comes from a partner and cannot be written", "/kind")
+        async with self._work.begin() as tx:
+            sources = await self._open_sources(tx, actor, draft)
+            # A refusal at the door is on record and has to stay there, so it is raised after this block.
+            item = await self._write(tx, actor, draft, sources, purposes) if sources is not None else None
+        if item is None:
+            raise NotFound
+        return item
+
+    async def _open_sources(self, tx: Transaction, actor: Actor, draft: Draft) -> dict[ItemId, Released] | None:
+        """Every source through the door, in ascending id as all locks are; None if one of them does not pass."""
+        opened = {}
+        for item_id in sorted({source.item for part in draft.parts for source in part.sources}):
+            released = await self._door.view_within(tx, actor, item_id, "derive")
+            if released is None:
+                return None
+            opened[item_id] = released
+        return opened
+
+    async def _write(
+        self, tx: Transaction, actor: Actor, draft: Draft, opened: dict[ItemId, Released], purposes: Tree
+    ) -> Item:
+        component = AgencyId(actor.agency)
+        if await find_case(tx, component, draft.case_id) is None:
+            raise Invalid("case_id names no case of your component", "/case_id")
+        _check_selectors(draft, opened)
+        now = await tx.clock()
+        lineages = [await self._lineage(tx, released) for released in opened.values()]
+        if any(not part.sources for part in draft.parts):
+            own = mark(
+                owner=component,
+                custodian=component,
+                source_system=None,
+                source_reference=None,
+                agreement=None,
+                caveats=(),
+                asked_by=component,
+                case_id=draft.case_id,
+                at=now,
+            )
+            lineages.append(Lineage(markings=(own,), roots=frozenset()))
+        item = Item(
+            id=ItemId(new_id("itm")),
+            kind=draft.kind,
+            case_id=draft.case_id,
+            purpose=_common_purpose([released.item for released in opened.values()], purposes),
+            author=Subject(actor.sub),
+            component=component,
+            search_id=None,
+            candidates=0,
+            created_at=now,
+            lineage=combine(lineages),
+        )
+        await self._items.write(tx, item, _content(draft, opened, component), [part.sources for part in draft.parts])
+        await record(
+            tx,
+            ItemDerived(
+                actor=actor,
+                item_id=item.id,
+                case_id=item.case_id,
+                kind=item.kind.value,
+                owners=tuple(sorted(item.lineage.owners)),
+                sources=tuple(sorted(opened)),
+            ),
+        )
+        return item
+
+    async def _lineage(self, tx: Transaction, released: Released) -> Lineage:
+        roots = await self._door.roots(tx, released)
+        return released.item.lineage.model_copy(update={"roots": roots})
+
+
+def _check_selectors(draft: Draft, opened: dict[ItemId, Released]) -> None:
+    for n, part in enumerate(draft.parts):
+        for source in part.sources:
+            if source.selector is None:
+                continue
+            try:
+                resolve(opened[source.item].content, source.selector)
+            except PointerUnresolved as fault:
+                raise Invalid(f"a selector of this part does not fit its source: {fault}", f"/parts/{n}") from None
+
+
+def _content(draft: Draft, opened: dict[ItemId, Released], component: AgencyId) -> Content:
+    return {
+        "title": draft.title,
+        "parts": [
+            {
+                "text": part.text,
+                "owners": sorted({o for source in part.sources for o in opened[source.item].item.lineage.owners})
+                or [component],
+                "sources": [source.model_dump(mode="json") for source in part.sources],
+            }
+            for part in draft.parts
+        ],
+    }
+
+
+def _common_purpose(items: Sequence[Item], purposes: Tree) -> PurposeId | None:
+    """The nearest purpose that all sources were obtained under; None when nothing was.
+
+    Sources obtained for purposes without common ground are not written together: nobody could say for which
+    purpose the result may be looked at.
+    """
+    chains = [purposes.chain(item.purpose) for item in items if item.purpose is not None]
+    if not chains:
+        return None
+    shared = [name for name in chains[0] if all(name in chain for chain in chains)]
+    if not shared:
+        raise Invalid("these sources were obtained for purposes that have nothing in common", "/parts")
+    return PurposeId(shared[0])

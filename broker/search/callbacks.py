@@ -1,0 +1,83 @@
+"""A partner's late answer: whose leg it belongs to, and what it says. The signature is verified before this."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from broker.audit.events import CallbackRefused, service_actor
+from broker.audit.recorder import record
+from broker.kernel.ids import PartnerId
+from broker.kernel.words import LegState
+from broker.partners.contract import OrderTerms, RedeliveryAsked, StillPending, Submitted
+from broker.partners.dispatch import Dispatcher
+from broker.partners.registry import Registry
+from broker.search.repository import SearchRepository
+from broker.search.settling import Settling
+from broker.storage.unit_of_work import UnitOfWork
+
+CALLBACK: Final = service_actor("callback")
+
+
+class Taken(StrEnum):
+    """What became of a callback. `not_yet`: the task is not on record yet, so the partner should try again."""
+
+    TAKEN = "taken"
+    NO_NEWS = "no_news"
+    UNKNOWN = "unknown"
+    NOT_YET = "not_yet"
+
+
+class Callbacks:
+    """Takes answers that partners send by themselves."""
+
+    def __init__(
+        self,
+        work: UnitOfWork,
+        searches: SearchRepository,
+        settling: Settling,
+        dispatcher: Dispatcher,
+        registry: Registry,
+    ) -> None:
+        self._work = work
+        self._searches = searches
+        self._settling = settling
+        self._dispatcher = dispatcher
+        self._registry = registry
+
+    async def take(self, partner_id: PartnerId, query: Mapping[str, str], body: bytes) -> Taken:
+        """Take an answer to the leg that the query names. Repeated and late ones change nothing."""
+        partner = self._registry.find(partner_id)
+        if partner is None:
+            return Taken.UNKNOWN
+        async with self._work.begin() as tx:
+            held = await self._searches.hold_leg(tx, query.get("transactionId", ""))
+            if held is None or held[1].partner != partner_id:
+                await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason="unknown transaction"))
+                return Taken.UNKNOWN
+            search_id, leg = held
+            if leg.state.final:
+                return Taken.NO_NEWS
+            if leg.state is not LegState.PENDING:
+                return Taken.NOT_YET
+            if leg.task_id != query.get("taskId"):
+                await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason="foreign task"))
+                return Taken.UNKNOWN
+            search = await self._searches.read(tx, search_id)
+        if search is None:
+            return Taken.UNKNOWN
+        order = OrderTerms(
+            transaction_id=leg.transaction_id,
+            gallery=partner.entry.gallery,
+            max_candidates=search.terms.max_candidates,
+            purpose=search.terms.purpose,
+        )
+        outcome = self._dispatcher.callback(partner_id, order, body, query)
+        if isinstance(outcome, Submitted | StillPending | RedeliveryAsked):
+            return Taken.NO_NEWS
+        await self._settling.settle(CALLBACK, leg.transaction_id, partner.entry, outcome)
+        return Taken.TAKEN
+
+    async def refuse(self, partner_id: PartnerId, reason: str) -> None:
+        """Record a callback that could not be shown to be the partner's."""
+        async with self._work.begin() as tx:
+            await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason=reason))

@@ -1,0 +1,45 @@
+"""May this search go to this partner? The rules are the policy's; here its question is put together."""
+
+from datetime import datetime
+
+from broker.audit.events import Actor
+from broker.kernel.ids import PartnerId
+from broker.kernel.partner import PartnerEntry
+from broker.kernel.words import Role
+from broker.policy.question import AgreementState, Enrolment, SearchQuestion, Training
+from broker.policy.snapshot import PolicySnapshot
+from broker.search.model import CallerStanding, SearchTerms
+
+_NOT_ATTESTED = "lawful_acquisition_not_attested"
+
+
+def refusal(  # noqa: PLR0913 - the question has these six sides
+    actor: Actor,
+    standing: CallerStanding,
+    terms: SearchTerms,
+    partner: PartnerId,
+    policy: PolicySnapshot,
+    now: datetime,
+) -> str | None:
+    """Why the search may not go to *partner*: every reason's code, the first of them first; None when it may."""
+    entry = next(entry for entry in policy.bundle.partners if entry.id == partner)
+    question = SearchQuestion(
+        partner=partner,
+        role=Role.ANALYST if Role.ANALYST.value in actor.roles else Role(actor.roles[0]),
+        purpose=terms.purpose,
+        predicate=terms.predicate,
+        evidentiary_basis=terms.evidentiary_basis,
+        probe_kind=terms.probe.kind,
+        training=Training.VALID if standing.training_valid else Training.LAPSED,
+        enrolled=Enrolment.YES if partner in standing.partners else Enrolment.NO,
+        agreement=_agreement(entry, now),
+    )
+    codes = [one.code.value for one in policy.engine.search_refusals(question)]
+    if not terms.probe.lawful_acquisition_attested:
+        codes.append(_NOT_ATTESTED)
+    return ", ".join(codes) or None
+
+
+def _agreement(entry: PartnerEntry, now: datetime) -> AgreementState:
+    in_force = entry.agreement.valid_from <= now.date() <= entry.agreement.valid_until
+    return AgreementState.IN_FORCE if in_force else AgreementState.OUT_OF_FORCE

@@ -1,0 +1,90 @@
+"""How a leg ends: once, under its lock, with its item and its audit row in the same commit."""
+
+from broker.audit.events import Actor, LegEnded
+from broker.audit.recorder import record
+from broker.items.writer import ItemWriter
+from broker.kernel.clock import Clock
+from broker.kernel.ids import ItemId, TransactionId
+from broker.kernel.partner import PartnerEntry
+from broker.kernel.words import LegState
+from broker.partners.claims import foreign_owner
+from broker.partners.contract import Answered, Failed, NoHit, Refused, TimedOut
+from broker.search.model import Leg
+from broker.search.repository import SearchRepository
+from broker.search.tagging import tag
+from broker.storage.unit_of_work import Transaction, UnitOfWork
+
+Ending = Answered | NoHit | Refused | Failed | TimedOut
+"""Outcomes after which nothing more is expected."""
+
+
+class Settling:
+    """Ends legs. A leg that has ended already is left as it is: late and repeated answers are no news."""
+
+    def __init__(self, work: UnitOfWork, searches: SearchRepository, items: ItemWriter, clock: Clock) -> None:
+        self._work = work
+        self._searches = searches
+        self._items = items
+        self._clock = clock
+
+    async def settle(self, actor: Actor, transaction_id: TransactionId, entry: PartnerEntry, outcome: Ending) -> None:
+        """Write what came of a leg."""
+        async with self._work.begin() as tx:
+            held = await self._searches.hold_leg(tx, transaction_id)
+            if held is None or held[1].state.final:
+                return
+            search_id, leg = held
+            claimed = foreign_owner(entry, outcome)
+            if claimed is not None and isinstance(outcome, Answered):
+                answer = outcome.model_dump_json().encode()
+                await self._searches.quarantine(tx, leg, self._clock.now(), claimed, answer)
+                await self._end(tx, actor, search_id, leg, LegState.QUARANTINED, "foreign_owner_claimed", None)
+                return
+            match outcome:
+                case Answered() | NoHit():
+                    search = await self._searches.read(tx, search_id)
+                    if search is None:
+                        return
+                    item, content = tag(search, leg, entry, outcome, self._clock.now())
+                    await self._items.write(tx, item, content)
+                    state = LegState.ANSWERED if item.candidates else LegState.NO_HIT
+                    await self._end(tx, actor, search_id, leg, state, None, item.id)
+                case Refused():
+                    reason = f"partner_refused: {outcome.code.value}"
+                    await self._end(tx, actor, search_id, leg, LegState.REFUSED, reason, None)
+                case Failed():
+                    await self._end(tx, actor, search_id, leg, LegState.PARTNER_ERROR, outcome.kind.value, None)
+                case TimedOut():
+                    reason = "no answer before the deadline"
+                    await self._end(tx, actor, search_id, leg, LegState.TIMED_OUT, reason, None)
+
+    async def _end(  # noqa: PLR0913 - what is written of a leg's end
+        self,
+        tx: Transaction,
+        actor: Actor,
+        search_id: str,
+        leg: Leg,
+        state: LegState,
+        reason: str | None,
+        item: ItemId | None,
+    ) -> None:
+        await self._searches.change_leg(
+            tx,
+            leg.transaction_id,
+            state=state.value,
+            reason=reason,
+            item_id=item,
+            ended_at=self._clock.now(),
+        )
+        await record(
+            tx,
+            LegEnded(
+                actor=actor,
+                search_id=search_id,
+                partner=leg.partner,
+                transaction_id=leg.transaction_id,
+                state=state.value,
+                reason=reason,
+                item_id=item,
+            ),
+        )
