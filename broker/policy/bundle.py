@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from broker.kernel.errors import ConfigurationError
 from broker.kernel.partner import PartnerEntry
 from broker.kernel.tree import Tree
 from broker.kernel.words import Role
@@ -17,25 +16,6 @@ from broker.provenance.caveats import Caveat
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Fault(_Value):
-    """One thing that is wrong with the files; line 0 means the file as a whole."""
-
-    file: str
-    line: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.reason}"
-
-
-class PolicyInvalid(ConfigurationError):
-    """The files cannot be used. All faults are listed, in the order of the files."""
-
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = faults
 
 
 class Needs(StrEnum):
@@ -114,7 +94,8 @@ class PolicyBundle:
     partners: tuple[PartnerEntry, ...]
     partner_rules: Mapping[str, RuleRef]
     caveats: Mapping[str, Caveat]
-    model: str
+    model: Mapping[str, str]
+    """The statements of ``model.conf`` by their key."""
     share_rows: tuple[ShareRow, ...]
     access_rows: tuple[AccessRow, ...]
     suites: tuple[Suite, ...]

@@ -1,0 +1,99 @@
+"""What an engine must answer before anybody may ask it: nonsense is refused, and each row does what it says."""
+
+from typing import Protocol
+
+from broker.kernel.ids import AgencyId, PurposeId
+from broker.kernel.words import Action, ItemKind
+from broker.policy.bundle import Effect, Needs, PolicyBundle, ShareRow
+from broker.policy.faults import Faults
+from broker.policy.matching import ANY, UNDER, WITHIN
+from broker.policy.question import PolicyEngineFailure, RoleQuestion, ShareQuestion, Standing, Verdict
+
+NONSENSE = ("", " ", "any", "*", "nobody-knows-this", "within:", "True")
+
+_STANDING = {
+    Needs.ORIGINAL: Standing.ORIGINAL,
+    Needs.PERMISSION: Standing.PERMISSION,
+    Needs.NOTHING: Standing.NONE,
+}
+
+
+class Asked(Protocol):
+    """As much of the engine as is tested."""
+
+    def ask(self, question: ShareQuestion) -> Verdict:
+        """The explained answer."""
+        ...
+
+    def ask_role(self, question: RoleQuestion) -> Verdict:
+        """The answer about a role."""
+        ...
+
+    def casbin_allows(self, question: ShareQuestion) -> bool:
+        """Casbin's own answer."""
+        ...
+
+
+def self_test(engine: Asked, bundle: PolicyBundle) -> None:
+    """Raises PolicyInvalid naming every row that does not do what it says, and every nonsense that is allowed."""
+    faults = Faults()
+    owners = {row.owner: row for row in bundle.share_rows}
+    if not owners:
+        faults.add("owners", 0, "there is no row, and an empty policy is never loaded")
+    if not bundle.access_rows:
+        faults.add("access.csv", 0, "there is no row, and an empty policy is never loaded")
+    for row in owners.values():
+        _refuses_nonsense(engine, row, faults)
+    for row in bundle.share_rows:
+        _does_what_it_says(engine, bundle, row, faults)
+    for access in bundle.access_rows:
+        if not engine.ask_role(RoleQuestion(role=access.role, act=access.act)):
+            faults.add(access.rule.file, access.rule.line, "the engine does not enforce this row")
+    faults.refuse_any()
+
+
+def witness(bundle: PolicyBundle, row: ShareRow) -> ShareQuestion:
+    """A question that the row speaks to."""
+    recipient = row.recipient.removeprefix(WITHIN)
+    if recipient == ANY:
+        recipient = next((agency for agency in bundle.agencies if agency != row.owner), row.owner)
+    purpose = row.purpose.removeprefix(UNDER)
+    if purpose == ANY:
+        purpose = next(iter(bundle.purposes))
+    return ShareQuestion(
+        owner=AgencyId(row.owner),
+        recipient=AgencyId(recipient),
+        action=Action.RELEASE if row.action == ANY else Action(row.action),
+        purpose=PurposeId(purpose),
+        item_kind=ItemKind.LEAD if row.item_kind == ANY else ItemKind(row.item_kind),
+        standing=_STANDING[row.needs],
+    )
+
+
+def _refuses_nonsense(engine: Asked, row: ShareRow, faults: Faults) -> None:
+    base = ShareQuestion(
+        owner=AgencyId(row.owner),
+        recipient=AgencyId(""),
+        action=Action.RELEASE,
+        purpose=PurposeId(""),
+        item_kind=ItemKind.LEAD,
+        standing=Standing.PERMISSION,
+    )
+    for word in NONSENSE:
+        question = base.model_copy(update={"recipient": word, "purpose": word})
+        if engine.casbin_allows(question):
+            faults.add(row.rule.file, 0, f"the engine allows a question that makes no sense ({word!r})")
+
+
+def _does_what_it_says(engine: Asked, bundle: PolicyBundle, row: ShareRow, faults: Faults) -> None:
+    question = witness(bundle, row)
+    try:
+        verdict = engine.ask(question)
+    except PolicyEngineFailure as broken:
+        faults.add(row.rule.file, row.rule.line, f"the engine cannot be asked about this row: {broken.detail}")
+        return
+    denied_by = None if verdict else verdict.rule
+    # An allow row may be narrowed by a deny row of the same owner; nothing may widen a deny row.
+    as_said = not verdict if row.effect is Effect.DENY else bool(verdict) or denied_by is not None
+    if not as_said:
+        faults.add(row.rule.file, row.rule.line, "the engine does not enforce this row")
