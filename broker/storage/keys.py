@@ -48,7 +48,7 @@ def _load(path: Path) -> bytes:
             raise ConfigurationError(
                 f"the key file {path} may be read by others; chmod 600 it, or better make a new key"
             )
-        if status.st_uid not in {os.geteuid(), 0}:
+        if os.geteuid() not in {status.st_uid, 0} and status.st_uid != 0:
             raise ConfigurationError(f"the key file {path} belongs to another user")
         content = file.read()
     if not content:
@@ -64,6 +64,10 @@ def _create(path: Path, content: bytes) -> None:
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if os.geteuid() == 0:
+                # Root at work in somebody's home leaves the key to them, or their next start would fail.
+                folder = path.parent.stat()
+                os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""What tests share: a real PostgreSQL, the real processes, and programs run as another user."""
