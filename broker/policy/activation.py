@@ -1,0 +1,95 @@
+"""Which policy is in force: one row, updated by activation and share-locked by every decision.
+
+Between the two there is no moment at which a decision is made under one policy and committed after another was
+activated: the activation waits for the decisions that hold the row, and the next decision sees the new digest.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from broker.policy.bundle import PolicyBundle
+from broker.policy.holder import Policies
+from broker.policy.question import PolicyEngineFailure
+from broker.policy.snapshot import Snapshot
+from broker.policy.tables import PolicyBundleRow, PolicyInForceRow
+from broker.storage.columns import table
+from broker.storage.unit_of_work import Transaction
+
+_bundles: Final = table(PolicyBundleRow)
+_in_force: Final = table(PolicyInForceRow)
+_SHARED: Final = sa.select(_in_force.c.digest).with_for_update(read=True)
+_ALONE: Final = sa.select(_in_force.c.digest).with_for_update()
+_NOW: Final = sa.func.clock_timestamp()
+
+
+async def store(tx: Transaction, bundle: PolicyBundle, by: str) -> None:
+    """Keep the files under their digest, for good. Does nothing when they are kept already."""
+    files = {path: content.decode("utf-8") for path, content in bundle.files.items()}
+    await tx.execute(
+        insert(_bundles)
+        .values(digest=bundle.digest, files=files, loaded_at=_NOW, loaded_by=by)
+        .on_conflict_do_nothing()
+    )
+
+
+async def activate(tx: Transaction, bundle: PolicyBundle, by: str) -> str | None:
+    """Put the bundle in force; returns the digest that it replaces, None for the first.
+
+    The caller has run `prepare` on it, and records the activation in the same transaction. Waits for the decisions
+    under way; those that come later decide under the new one.
+    """
+    await store(tx, bundle, by)
+    before: str | None = (await tx.execute(_ALONE)).scalar_one_or_none()
+    if before == bundle.digest:
+        return before
+    values = {"digest": bundle.digest, "activated_at": _NOW, "activated_by": by}
+    # The first activation finds no row to lock; two of them at once meet here, and the later one wins.
+    statement = insert(_in_force).values(singleton=True, **values)
+    await tx.execute(statement.on_conflict_do_update(index_elements=["singleton"], set_=values))
+    return before
+
+
+async def in_force_for_share(tx: Transaction) -> str:
+    """The digest in force, locked against activation until the transaction ends.
+
+    Raises PolicyEngineFailure when nothing is in force: then nothing may be decided.
+    """
+    digest: str | None = (await tx.execute(_SHARED)).scalar_one_or_none()
+    if digest is None:
+        raise PolicyEngineFailure("no policy is in force")
+    return digest
+
+
+async def in_force(tx: Transaction) -> str | None:
+    """The digest in force at this moment, not locked: for showing, and for dry runs, which promise nothing."""
+    digest: str | None = (await tx.execute(sa.select(_in_force.c.digest))).scalar_one_or_none()
+    return digest
+
+
+async def fetch(tx: Transaction, digest: str) -> Mapping[str, bytes]:
+    """The files kept under a digest. Raises PolicyEngineFailure when there are none."""
+    row = await tx.execute(sa.select(_bundles.c.files).where(_bundles.c.digest == digest))
+    files: dict[str, str] | None = row.scalar_one_or_none()
+    if files is None:
+        raise PolicyEngineFailure("the policy in force is not on record")
+    return {path: text.encode("utf-8") for path, text in files.items()}
+
+
+async def snapshot_in_force(tx: Transaction, policies: Policies, *, locked: bool = True) -> Snapshot:
+    """The policy to decide by, loaded from the database if another process put it in force.
+
+    With `locked` it stays in force until the transaction ends. Raises PolicyEngineFailure: a Deny with an alarm.
+    """
+    digest = await in_force_for_share(tx) if locked else await in_force(tx)
+    if digest is None:
+        raise PolicyEngineFailure("no policy is in force")
+    held = policies.snapshot_for(digest)
+    if held is not None:
+        return held
+    files = await fetch(tx, digest)
+    # Building runs the suites: some tenths of a second, once per process and policy, beside the loop.
+    return await asyncio.to_thread(policies.adopt, digest, files)

@@ -1,0 +1,120 @@
+"""Holds the policies that this process has loaded: the newest good one, and a few recent ones by digest.
+
+A new policy is built beside the old one and takes its place in one assignment, or not at all. What decides is the
+digest in force in the database (`broker.policy.activation`), not what this process loaded last.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from broker.kernel.clock import Clock
+from broker.kernel.errors import BrokerError
+from broker.policy.faults import Fault, PolicyInvalid
+from broker.policy.question import PolicyEngineFailure
+from broker.policy.snapshot import Snapshot, prepare
+from broker.policy.source import digest_of, read_folder
+
+_KEPT: Final = 4
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailure:
+    """A policy that was not taken, and why. The one before it goes on deciding."""
+
+    at: datetime
+    detail: str
+    faults: tuple[Fault, ...]
+
+
+class Policies:
+    """Built once per process. A cold start without a good policy raises: there is nothing to fall back on."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        """Raises PolicyInvalid, or ConfigurationError: then the service must not start."""
+        self._folder = folder
+        self._clock = clock
+        self._building = threading.Lock()
+        self._recent: OrderedDict[str, Snapshot] = OrderedDict()
+        self._tried: str | None = None
+        self.last_error: LoadFailure | None = None
+        self._current = self._keep(prepare(read_folder(folder), clock.now()))
+
+    @property
+    def current(self) -> Snapshot:
+        """The newest policy that this process found good."""
+        return self._current
+
+    def reload(self) -> bool:
+        """Read the folder again; whether another policy has become current. Never raises for a bad policy.
+
+        Cheap while nothing has changed, so that it can be called every second; a bad policy is reported once.
+        """
+        with self._building:
+            digest: str | None = None
+            try:
+                files = read_folder(self._folder)
+                digest = digest_of(files)
+                if digest == self._current.digest:
+                    self._tried, self.last_error = digest, None
+                    return False
+                if digest == self._tried:
+                    return False
+                self._current = self._keep(self._recent.get(digest) or prepare(files, self._clock.now()))
+            except Exception as broken:  # noqa: BLE001 - whatever is wrong with the new one, the old one stays
+                self._alarm(broken, digest)
+                return False
+            self._tried, self.last_error = digest, None
+            _log.info("policy_loaded", digest=digest, rows=self._current.bundle.rows)
+            return True
+
+    def snapshot_for(self, digest: str) -> Snapshot | None:
+        """The policy of that digest if this process has it; else fetch its files and call `adopt`."""
+        current = self._current
+        return current if current.digest == digest else self._recent.get(digest)
+
+    def adopt(self, digest: str, files: Mapping[str, bytes]) -> Snapshot:
+        """Build the policy that another process loaded, from the files kept under its digest.
+
+        It becomes one of the recent ones, not the current one. Raises PolicyEngineFailure when the files are not
+        those of the digest, or no good policy.
+        """
+        with self._building:
+            held = self.snapshot_for(digest)
+            if held is not None:
+                return held
+            try:
+                if digest_of(files) != digest:
+                    raise PolicyEngineFailure("the files kept under the digest in force are not its files")
+                return self._keep(prepare(files, self._clock.now()))
+            except BrokerError as broken:
+                _log.error("policy_not_adopted", alarm=True, digest=digest, detail=broken.detail)
+                if isinstance(broken, PolicyEngineFailure):
+                    raise
+                raise PolicyEngineFailure("the policy in force cannot be loaded here") from broken
+
+    def _keep(self, snapshot: Snapshot) -> Snapshot:
+        recent = OrderedDict(self._recent)
+        recent[snapshot.digest] = snapshot
+        recent.move_to_end(snapshot.digest)
+        while len(recent) > _KEPT:
+            recent.popitem(last=False)
+        # Readers take no lock: they see the old mapping or the new one, each whole.
+        self._recent = recent
+        return snapshot
+
+    def _alarm(self, broken: Exception, digest: str | None) -> None:
+        detail = broken.detail if isinstance(broken, BrokerError) else type(broken).__name__
+        faults = broken.faults if isinstance(broken, PolicyInvalid) else ()
+        said_before = self.last_error is not None and self.last_error.detail == detail
+        self._tried = digest
+        if not said_before:
+            self.last_error = LoadFailure(self._clock.now(), detail, faults)
+            _log.error("policy_not_loaded", alarm=True, in_force=self._current.digest, detail=detail)

@@ -1,0 +1,112 @@
+"""Runs the suites that lie beside the rules, and counts which rows they tried.
+
+A row that no case decides by is a row that nobody has tried: it may say something else than its author believes, or
+stand in the shadow of another row. It fails the suites like a wrong answer does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from broker.kernel.words import ReasonCode, Role
+from broker.policy.bundle import PolicyBundle
+from broker.policy.cases import Answer, RoleCase, SearchCase, ShareCase
+from broker.policy.engine import PolicyEngine
+from broker.policy.faults import Fault
+from broker.policy.question import RoleQuestion, RuleRef, ShareQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteReport:
+    """What came of one run of all suites."""
+
+    questions: int
+    """How many questions were asked, tables and roles written out."""
+    failures: tuple[Fault, ...]
+    """Answers other than expected, at the line of the case."""
+    uncovered: tuple[RuleRef, ...]
+    """Rows that decided no case."""
+    rows: int
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Everything that keeps the bundle from being loaded."""
+        never = tuple(
+            Fault(
+                file=rule.file, line=rule.line, reason="no case in tests/ is decided by this row; add one, or remove it"
+            )
+            for rule in self.uncovered
+        )
+        return self.failures + never
+
+
+def answer_of(engine: PolicyEngine, question: ShareQuestion) -> tuple[Answer, RuleRef | None]:
+    """The one of the three answers that is true, and the row behind it."""
+    verdict = engine.ask(question)
+    if verdict:
+        return Answer.ALLOW, verdict.rule
+    shortfall = engine.ask_needs(question)
+    if shortfall.code is ReasonCode.PERMISSION_MISSING:
+        return Answer.NEEDS_PERMISSION, shortfall.rule
+    return Answer.DENY, verdict.rule or shortfall.rule
+
+
+def run(engine: PolicyEngine, bundle: PolicyBundle) -> SuiteReport:
+    """Ask every case of every suite. Raises PolicyEngineFailure when the engine cannot answer one."""
+    return _Run(engine).report(bundle)
+
+
+class _Run:
+    def __init__(self, engine: PolicyEngine) -> None:
+        self._engine = engine
+        self._questions = 0
+        self._decided: set[tuple[str, int]] = set()
+
+    def report(self, bundle: PolicyBundle) -> SuiteReport:
+        """All suites, then the rows that they left out."""
+        failures = []
+        for suite in bundle.suites:
+            for case in (*suite.shares, *suite.roles, *suite.searches):
+                failures.extend(
+                    Fault(file=suite.file, line=case.line, reason=reason) for reason in self._differences(case)
+                )
+        rules = [row.rule for row in (*bundle.share_rows, *bundle.access_rows)]
+        return SuiteReport(
+            questions=self._questions,
+            failures=tuple(failures),
+            uncovered=tuple(rule for rule in rules if (rule.file, rule.line) not in self._decided),
+            rows=len(rules),
+        )
+
+    def _differences(self, case: ShareCase | RoleCase | SearchCase) -> Iterator[str]:
+        if isinstance(case, ShareCase):
+            return self._share(case)
+        return self._role(case) if isinstance(case, RoleCase) else self._search(case)
+
+    def _share(self, case: ShareCase) -> Iterator[str]:
+        answer, rule = answer_of(self._engine, case.question)
+        self._note(rule)
+        if answer is not case.expected:
+            because = f" because of {rule}" if rule else ", as no row allows it"
+            yield f"{case.name}: expected {case.expected}, and the answer is {answer}{because}"
+
+    def _role(self, case: RoleCase) -> Iterator[str]:
+        for role in Role:
+            verdict = self._engine.ask_role(RoleQuestion(role=role, act=case.act))
+            self._note(verdict.rule)
+            if bool(verdict) is not (role in case.allowed):
+                yield f"{case.act}: the role {role} {'may' if verdict else 'may not'}, against what is expected"
+
+    def _search(self, case: SearchCase) -> Iterator[str]:
+        self._questions += 1
+        refusals = {refusal.code for refusal in self._engine.search_refusals(case.question)}
+        if refusals != case.expected:
+            yield f"{case.name}: expected {_listed(case.expected)}, and the answer is {_listed(refusals)}"
+
+    def _note(self, rule: RuleRef | None) -> None:
+        self._questions += 1
+        if rule is not None:
+            self._decided.add((rule.file, rule.line))
+
+
+def _listed(codes: set[str] | frozenset[str]) -> str:
+    return ", ".join(sorted(codes)) or "no refusal"
