@@ -1,0 +1,32 @@
+"""Who has a part in an item: nothing of what it says, only whose it is. For the register of permission."""
+
+from sqlalchemy import select
+
+from broker.items.tables import ItemRow, MarkingRow
+from broker.kernel.ids import AgencyId
+from broker.storage.columns import table
+from broker.storage.unit_of_work import Transaction
+
+_ITEMS = table(ItemRow)
+_MARKINGS = table(MarkingRow)
+
+
+async def custodian_of(tx: Transaction, item_id: str, owner: AgencyId) -> AgencyId | None:
+    """The component that holds the item, if *owner* has a part in it; None otherwise, or if there is no such item."""
+    statement = (
+        select(_ITEMS.c.component)
+        .join(_MARKINGS, _MARKINGS.c.item_id == _ITEMS.c.id)
+        .where(_ITEMS.c.id == item_id, _MARKINGS.c.owner == owner)
+        .limit(1)
+    )
+    component = (await tx.execute(statement)).scalar_one_or_none()
+    return None if component is None else AgencyId(component)
+
+
+async def custodian_in_case(tx: Transaction, case_id: str, owner: AgencyId) -> AgencyId | None:
+    """The component that holds anything of *owner* obtained under that case; None when there is nothing."""
+    statement = (
+        select(_MARKINGS.c.asked_by).where(_MARKINGS.c.case_id == case_id, _MARKINGS.c.owner == owner).limit(1)
+    )
+    component = (await tx.execute(statement)).scalar_one_or_none()
+    return None if component is None else AgencyId(component)

@@ -1,0 +1,58 @@
+"""A release and its disclosure: values."""
+
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from broker.kernel.ids import AgencyId, CaseId, DecisionId, DisclosureId, GrantId, ItemId, PurposeId, ReleaseId, Subject
+from broker.kernel.words import Action
+
+Package = dict[str, Any]
+"""What the recipient gets: JSON with the item's markings, its content or the fields asked for, and the caveats."""
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Recipient(_Value):
+    """To whom: the agency decides, the person and the address are for the accounting."""
+
+    agency: AgencyId
+    person: str = Field(min_length=1, max_length=200)
+    address: str = Field(min_length=1, max_length=500)
+
+
+class ReleaseRequest(_Value):
+    """Somebody asks to pass an item on."""
+
+    item: ItemId
+    recipient: Recipient
+    action: Action
+    purpose: PurposeId
+    case_id: CaseId
+    fields: tuple[str, ...] | None
+
+
+class Disclosure(_Value):
+    """The record that a release reached a recipient."""
+
+    id: DisclosureId
+    at: AwareDatetime
+    nature: str
+    owners: tuple[AgencyId, ...]
+    purpose: PurposeId
+    recipient: Recipient
+
+
+class Release(_Value):
+    """A copy that was made for a recipient."""
+
+    id: ReleaseId
+    component: AgencyId
+    requested_by: Subject
+    at: AwareDatetime
+    request: ReleaseRequest
+    decision_id: DecisionId
+    grants: tuple[GrantId, ...]
+    disclosure: Disclosure

@@ -1,0 +1,202 @@
+"""Releasing: decide, copy, disclose and count, in one commit; or refuse, and commit the refusal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from broker.audit.events import Actor, GrantUsed, ReleaseRead
+from broker.audit.recorder import record
+from broker.cases.service import find as find_case
+from broker.decision.gate import Permit
+from broker.decision.service import DecisionService, Judgement, Released, Wish
+from broker.grants import repository as grants
+from broker.items.projection import PointerUnresolved, project
+from broker.kernel.errors import Invalid, NotFound
+from broker.kernel.ids import AgencyId, CaseId, DisclosureId, ReleaseId, Subject, new_id
+from broker.kernel.words import Action
+from broker.policy.snapshot import PolicySnapshot
+from broker.provenance.caveats import Caveat
+from broker.release.model import Disclosure, Package, Release, ReleaseRequest
+from broker.release.repository import ReleaseRepository
+from broker.storage import idempotency
+from broker.storage.unit_of_work import Transaction, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer no, with everything that stands against it. It is on record."""
+
+    judgement: Judgement
+
+
+class ReleaseService:
+    """The use cases of passing on."""
+
+    def __init__(self, work: UnitOfWork, door: DecisionService, releases: ReleaseRepository) -> None:
+        self._work = work
+        self._door = door
+        self._releases = releases
+
+    async def dry_run(self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot) -> Judgement:
+        """What would be decided now. Nothing but the audit changes."""
+        await self._check(actor, request, policy)
+        judgement = await self._door.dry_run(actor, request.item, _wish(request))
+        if judgement is None:
+            raise NotFound
+        return judgement
+
+    async def release(
+        self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot, key: str, fingerprint: str
+    ) -> Release | Refused:
+        """Pass an item on, or say why not. A replay of an earlier release is decided anew before it is repeated."""
+        await self._check(actor, request, policy)
+        scope = f"releases:{actor.agency}:{actor.sub}"
+        answer: Release | Refused | None
+        async with self._work.begin() as tx:
+            made = await idempotency.claim(tx, scope, key, fingerprint)
+            if made is not None:
+                answer = await self._replay(tx, actor, made)
+            else:
+                answer = await self._release(tx, actor, request, policy)
+                if isinstance(answer, Release):
+                    await idempotency.keep(tx, scope, key, fingerprint, answer.id)
+        # Refusals are values until here, so that their record is committed before the caller hears of them.
+        if answer is None:
+            raise NotFound
+        return answer
+
+    async def read(self, actor: Actor, release_id: str) -> Release:
+        """The record of a release, for the component that made it and for its recipient."""
+        async with self._work.begin() as tx:
+            release = await self._visible(tx, actor, release_id)
+            if release is None:
+                raise NotFound
+            return release
+
+    async def package(self, actor: Actor, release_id: str) -> Package | Refused:
+        """The copy, for the same; decided anew, as permission may have gone since it was made."""
+        async with self._work.begin() as tx:
+            release = await self._visible(tx, actor, release_id)
+            if release is None:
+                raise NotFound
+            judgement = await self._again(tx, actor, release)
+            if judgement is None:
+                raise NotFound
+            if not judgement.outcome:
+                return Refused(judgement)
+            await record(tx, ReleaseRead(actor=actor, release_id=release.id))
+            return await self._releases.package(tx, release)
+
+    async def _check(self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot) -> None:
+        """What does not depend on the item, so that its answer tells nothing about the item."""
+        if request.recipient.agency not in policy.bundle.agencies:
+            raise Invalid("the recipient is not an agency of the register, written exactly", "/recipient/agency")
+        if request.purpose not in policy.bundle.purposes:
+            raise Invalid("the purpose is not in the register, written exactly", "/purpose")
+        if request.action is Action.VIEW:
+            raise Invalid("looking at an item is GET /v1/items/{id}; passing on is release or use_in_proceedings", "/action")
+        async with self._work.begin() as tx:
+            if await find_case(tx, AgencyId(actor.agency), request.case_id) is None:
+                raise Invalid("case_id names no case of your component", "/case_id")
+
+    async def _release(
+        self, tx: Transaction, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot
+    ) -> Release | Refused | None:
+        release_id = ReleaseId(new_id("rel"))
+        asked = await self._door.pass_on(tx, actor, request.item, _wish(request), release_id)
+        if asked is None:
+            return None
+        if asked.released is None or not isinstance(asked.judgement.outcome, Permit):
+            return Refused(asked.judgement)
+        permit, released = asked.judgement.outcome, asked.released
+        release = Release(
+            id=release_id,
+            component=AgencyId(actor.agency),
+            requested_by=Subject(actor.sub),
+            at=asked.judgement.at,
+            request=request,
+            decision_id=asked.judgement.id,
+            grants=permit.grants,
+            disclosure=Disclosure(
+                id=DisclosureId(new_id("dis")),
+                at=asked.judgement.at,
+                nature=_nature(request, released),
+                owners=tuple(sorted(released.item.lineage.owners)),
+                purpose=request.purpose,
+                recipient=request.recipient,
+            ),
+        )
+        await self._releases.add(tx, release, _package(release, released, permit, policy.bundle.caveats))
+        for grant in await grants.fetch(tx, permit.grants):
+            if grant.terms.max_uses is not None:
+                uses = await grants.count_use(tx, grant.id)
+                await record(tx, GrantUsed(actor=actor, grant_id=grant.id, release_id=release.id, uses=uses))
+        return release
+
+    async def _replay(self, tx: Transaction, actor: Actor, made: str) -> Release | Refused | None:
+        release = await self._releases.read(tx, made)
+        if release is None or release.component != actor.agency:
+            return None
+        judgement = await self._again(tx, actor, release)
+        if judgement is None:
+            return None
+        return release if judgement.outcome else Refused(judgement)
+
+    async def _again(self, tx: Transaction, actor: Actor, release: Release) -> Judgement | None:
+        counted = frozenset(release.grants)
+        request = release.request
+        return await self._door.again(tx, actor, release.component, request.item, _wish(request), release.id, counted)
+
+    async def _visible(self, tx: Transaction, actor: Actor, release_id: str) -> Release | None:
+        release = await self._releases.read(tx, release_id)
+        if release is None:
+            return None
+        sides = (release.component, release.request.recipient.agency)
+        return release if actor.agency in sides else None
+
+
+def _wish(request: ReleaseRequest) -> Wish:
+    return Wish(
+        recipient=request.recipient.agency,
+        action=request.action,
+        purpose=request.purpose,
+        case_id=CaseId(request.case_id),
+        fields=request.fields,
+    )
+
+
+def _nature(request: ReleaseRequest, released: Released) -> str:
+    extent = "whole" if request.fields is None else f"{len(request.fields)} field(s)"
+    return f"{request.action.value} of a {released.item.kind.value}, {extent}"
+
+
+def _package(release: Release, released: Released, permit: Permit, register: Mapping[str, Caveat]) -> Package:
+    request, item = release.request, released.item
+    try:
+        content = released.content if request.fields is None else project(released.content, request.fields)
+    except PointerUnresolved as fault:
+        raise Invalid(f"a field does not fit the item: {fault}", "/fields") from None
+    return {
+        "release": release.id,
+        "decision_id": release.decision_id,
+        "released_at": release.at.isoformat(),
+        "recipient": request.recipient.model_dump(),
+        "action": request.action.value,
+        "purpose": request.purpose,
+        "caveats": [{"code": code, "text": register[code].text} for code in permit.caveats if code in register],
+        "item": {
+            "id": item.id,
+            "kind": item.kind.value,
+            "owners": sorted(item.lineage.owners),
+            "markings": [
+                {
+                    "owner": m.owner,
+                    "custodian": m.custodian,
+                    "source_system": m.source_system,
+                    "caveats": list(m.caveats),
+                }
+                for m in item.lineage.markings
+            ],
+            "partial": request.fields is not None,
+            "content": content,
+        },
+    }
