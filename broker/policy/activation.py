@@ -5,24 +5,27 @@ activated: the activation waits for the decisions that hold the row, and the nex
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql import insert
 
 from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.policy.question import PolicyEngineFailure
-from broker.policy.snapshot import Snapshot
+from broker.policy.snapshot import PolicySnapshot
 from broker.policy.tables import PolicyBundleRow, PolicyInForceRow
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction
 
+_log = structlog.get_logger(__name__)
 _bundles: Final = table(PolicyBundleRow)
 _in_force: Final = table(PolicyInForceRow)
-_SHARED: Final = sa.select(_in_force.c.digest).with_for_update(read=True)
-_ALONE: Final = sa.select(_in_force.c.digest).with_for_update()
+_SEEN: Final = sa.select(_in_force.c.digest)
+_SHARED: Final = _SEEN.with_for_update(read=True)
+_ALONE: Final = _SEEN.with_for_update()
 _NOW: Final = sa.func.clock_timestamp()
 
 
@@ -58,15 +61,21 @@ async def in_force_for_share(tx: Transaction) -> str:
 
     Raises PolicyEngineFailure when nothing is in force: then nothing may be decided.
     """
-    digest: str | None = (await tx.execute(_SHARED)).scalar_one_or_none()
+    return await _digest(tx, _SHARED)
+
+
+async def in_force(tx: Transaction) -> str:
+    """The digest in force at this moment, not locked: for showing, and for dry runs, which promise nothing.
+
+    Raises PolicyEngineFailure when nothing is in force.
+    """
+    return await _digest(tx, _SEEN)
+
+
+async def _digest(tx: Transaction, statement: sa.Select[tuple[str]]) -> str:
+    digest: str | None = (await tx.execute(statement)).scalar_one_or_none()
     if digest is None:
         raise PolicyEngineFailure("no policy is in force")
-    return digest
-
-
-async def in_force(tx: Transaction) -> str | None:
-    """The digest in force at this moment, not locked: for showing, and for dry runs, which promise nothing."""
-    digest: str | None = (await tx.execute(sa.select(_in_force.c.digest))).scalar_one_or_none()
     return digest
 
 
@@ -79,17 +88,33 @@ async def fetch(tx: Transaction, digest: str) -> Mapping[str, bytes]:
     return {path: text.encode("utf-8") for path, text in files.items()}
 
 
-async def snapshot_in_force(tx: Transaction, policies: Policies, *, locked: bool = True) -> Snapshot:
-    """The policy to decide by, loaded from the database if another process put it in force.
+class PolicyInForce:
+    """Hands each decision the policy that the database says is in force, loaded here or fetched from there."""
 
-    With `locked` it stays in force until the transaction ends. Raises PolicyEngineFailure: a Deny with an alarm.
-    """
-    digest = await in_force_for_share(tx) if locked else await in_force(tx)
-    if digest is None:
-        raise PolicyEngineFailure("no policy is in force")
-    held = policies.snapshot_for(digest)
-    if held is not None:
-        return held
-    files = await fetch(tx, digest)
-    # Building runs the suites: some tenths of a second, once per process and policy, beside the loop.
-    return await asyncio.to_thread(policies.adopt, digest, files)
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+
+    async def locked(self, tx: Transaction) -> PolicySnapshot | None:
+        """The policy, which stays in force until the transaction ends; None, after an alarm, if it cannot be had.
+
+        None is a Deny: nothing may be decided without the policy in force, and least of all under another one.
+        """
+        return await self._snapshot(tx, in_force_for_share)
+
+    async def unlocked(self, tx: Transaction) -> PolicySnapshot | None:
+        """The same without the lock, for answers that promise nothing."""
+        return await self._snapshot(tx, in_force)
+
+    async def _snapshot(self, tx: Transaction, find: Callable[[Transaction], Awaitable[str]]) -> PolicySnapshot | None:
+        digest = None
+        try:
+            digest = await find(tx)
+            held = self._policies.snapshot_for(digest)
+            if held is not None:
+                return held
+            files = await fetch(tx, digest)
+            # Building runs the suites: some tenths of a second, once per process and policy, beside the loop.
+            return await asyncio.to_thread(self._policies.adopt, digest, files)
+        except PolicyEngineFailure as failure:
+            _log.error("policy_in_force_not_available", alarm=True, digest=digest, detail=failure.detail)
+            return None

@@ -18,7 +18,7 @@ from broker.kernel.clock import Clock
 from broker.kernel.errors import BrokerError
 from broker.policy.faults import Fault, PolicyInvalid
 from broker.policy.question import PolicyEngineFailure
-from broker.policy.snapshot import Snapshot, prepare
+from broker.policy.snapshot import PolicySnapshot, prepare
 from broker.policy.source import digest_of, read_folder
 
 _KEPT: Final = 4
@@ -42,13 +42,13 @@ class Policies:
         self._folder = folder
         self._clock = clock
         self._building = threading.Lock()
-        self._recent: OrderedDict[str, Snapshot] = OrderedDict()
+        self._recent: OrderedDict[str, PolicySnapshot] = OrderedDict()
         self._tried: str | None = None
         self.last_error: LoadFailure | None = None
         self._current = self._keep(prepare(read_folder(folder), clock.now()))
 
     @property
-    def current(self) -> Snapshot:
+    def current(self) -> PolicySnapshot:
         """The newest policy that this process found good."""
         return self._current
 
@@ -75,12 +75,12 @@ class Policies:
             _log.info("policy_loaded", digest=digest, rows=self._current.bundle.rows)
             return True
 
-    def snapshot_for(self, digest: str) -> Snapshot | None:
+    def snapshot_for(self, digest: str) -> PolicySnapshot | None:
         """The policy of that digest if this process has it; else fetch its files and call `adopt`."""
         current = self._current
         return current if current.digest == digest else self._recent.get(digest)
 
-    def adopt(self, digest: str, files: Mapping[str, bytes]) -> Snapshot:
+    def adopt(self, digest: str, files: Mapping[str, bytes]) -> PolicySnapshot:
         """Build the policy that another process loaded, from the files kept under its digest.
 
         It becomes one of the recent ones, not the current one. Raises PolicyEngineFailure when the files are not
@@ -100,7 +100,7 @@ class Policies:
                     raise
                 raise PolicyEngineFailure("the policy in force cannot be loaded here") from broken
 
-    def _keep(self, snapshot: Snapshot) -> Snapshot:
+    def _keep(self, snapshot: PolicySnapshot) -> PolicySnapshot:
         recent = OrderedDict(self._recent)
         recent[snapshot.digest] = snapshot
         recent.move_to_end(snapshot.digest)

@@ -12,7 +12,7 @@ from broker.policy.source import from_files
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class PolicySnapshot:
     """A bundle and the engine that holds it. Whoever decides keeps one for the whole decision."""
 
     bundle: PolicyBundle
@@ -25,7 +25,7 @@ class Snapshot:
         return self.bundle.digest
 
 
-def prepare(files: Mapping[str, bytes], at: datetime) -> Snapshot:
+def prepare(files: Mapping[str, bytes], at: datetime) -> PolicySnapshot:
     """All that has to hold before a policy may decide anything. Raises PolicyInvalid, or ConfigurationError."""
     # 1. Every line of it is understood.
     bundle = from_files(files)
@@ -35,4 +35,4 @@ def prepare(files: Mapping[str, bytes], at: datetime) -> Snapshot:
     report = suite.run(engine, bundle)
     if report.faults:
         raise PolicyInvalid(report.faults)
-    return Snapshot(bundle, engine, at)
+    return PolicySnapshot(bundle, engine, at)

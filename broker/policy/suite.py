@@ -4,12 +4,12 @@ A row that no case decides by is a row that nobody has tried: it may say somethi
 stand in the shadow of another row. It fails the suites like a wrong answer does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from broker.kernel.words import ReasonCode, Role
 from broker.policy.bundle import PolicyBundle
-from broker.policy.cases import Answer, RoleCase, SearchCase, ShareCase
+from broker.policy.cases import Answer, RoleCase, SearchCase, ShareCase, Suite
 from broker.policy.engine import PolicyEngine
 from broker.policy.faults import Fault
 from broker.policy.question import RoleQuestion, RuleRef, ShareQuestion
@@ -63,13 +63,12 @@ class _Run:
 
     def report(self, bundle: PolicyBundle) -> SuiteReport:
         """All suites, then the rows that they left out."""
-        failures = []
-        for suite in bundle.suites:
-            for case in (*suite.shares, *suite.roles, *suite.searches):
-                failures.extend(
-                    Fault(file=suite.file, line=case.line, reason=reason) for reason in self._differences(case)
-                )
-        rules = [row.rule for row in (*bundle.share_rows, *bundle.access_rows)]
+        failures = [
+            Fault(file=suite.file, line=line, reason=reason)
+            for suite in bundle.suites
+            for line, reason in self._differences(suite)
+        ]
+        rules = [row.rule for row in bundle.share_rows] + [row.rule for row in bundle.access_rows]
         return SuiteReport(
             questions=self._questions,
             failures=tuple(failures),
@@ -77,10 +76,13 @@ class _Run:
             rows=len(rules),
         )
 
-    def _differences(self, case: ShareCase | RoleCase | SearchCase) -> Iterator[str]:
-        if isinstance(case, ShareCase):
-            return self._share(case)
-        return self._role(case) if isinstance(case, RoleCase) else self._search(case)
+    def _differences(self, suite: Suite) -> Iterator[tuple[int, str]]:
+        for share in suite.shares:
+            yield from ((share.line, reason) for reason in self._share(share))
+        for role in suite.roles:
+            yield from ((role.line, reason) for reason in self._role(role))
+        for search in suite.searches:
+            yield from ((search.line, reason) for reason in self._search(search))
 
     def _share(self, case: ShareCase) -> Iterator[str]:
         answer, rule = answer_of(self._engine, case.question)
@@ -108,5 +110,5 @@ class _Run:
             self._decided.add((rule.file, rule.line))
 
 
-def _listed(codes: set[str] | frozenset[str]) -> str:
+def _listed(codes: Iterable[str]) -> str:
     return ", ".join(sorted(codes)) or "no refusal"
