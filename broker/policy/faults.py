@@ -59,6 +59,8 @@ def hint(word: str, known: Iterable[str]) -> str:
     folded = {candidate.casefold(): candidate for candidate in candidates}
     near = folded.get(word.strip().casefold())
     if near is None:
+        near = next((candidate for candidate in candidates if word and candidate.startswith(word)), None)
+    if near is None:
         close = difflib.get_close_matches(word, candidates, n=1)
         near = close[0] if close else None
     return f"; did you mean {near!r}?" if near is not None else ""

@@ -4,7 +4,7 @@ The engine's registered functions are these, and the explanation of a verdict wa
 whole names in the closed trees; there is no pattern, no prefix, no folding of case.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from broker.kernel.tree import Tree
@@ -58,12 +58,24 @@ class Matching:
         """Whether every field of the row speaks to the question."""
         return (
             row.owner == question.owner
-            and self.agency_reached(row.recipient, question.recipient)
             and same_or_any(row.action, question.action.value)
+            and met(row.needs.value, question.standing.value)
+            and self.agency_reached(row.recipient, question.recipient)
             and self.purpose_reached(row.purpose, question.purpose)
             and same_or_any(row.item_kind, question.item_kind.value)
-            and met(row.needs.value, question.standing.value)
         )
+
+    def misses(self, row: ShareRow, question: ShareQuestion) -> Iterator[tuple[str, str]]:
+        """Each field that keeps the row from speaking to the question, and what stands in it; none if it matches."""
+        checks = (
+            ("owner", row.owner, row.owner == question.owner),
+            ("recipient", row.recipient, self.agency_reached(row.recipient, question.recipient)),
+            ("action", row.action, same_or_any(row.action, question.action.value)),
+            ("purpose", row.purpose, self.purpose_reached(row.purpose, question.purpose)),
+            ("item_kind", row.item_kind, same_or_any(row.item_kind, question.item_kind.value)),
+            ("needs", row.needs.value, met(row.needs.value, question.standing.value)),
+        )
+        return ((field, authored) for field, authored, matched in checks if not matched)
 
     def explain(self, rows: Iterable[ShareRow], question: ShareQuestion) -> Verdict:
         """The first deny row that matches, else the first allow row, else a refusal without a row."""

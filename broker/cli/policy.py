@@ -1,0 +1,104 @@
+"""``broker policy``: what an author of rules needs, without a database and without a running service."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from broker.kernel.ids import AgencyId, PurposeId
+from broker.kernel.words import Action, ItemKind
+from broker.policy import explanation, suite
+from broker.policy.engine import PolicyEngine
+from broker.policy.faults import PolicyInvalid
+from broker.policy.question import ShareQuestion, Standing
+from broker.policy.snapshot import PolicySnapshot, prepare
+from broker.policy.source import load, read_folder
+
+app = typer.Typer(no_args_is_help=True, help="Check, test and explain the rules in a policies folder.")
+
+Folder = Annotated[
+    Path | None,
+    typer.Argument(metavar="[DIR]", help="The policies folder; BROKER_POLICIES or ./policies without it."),
+]
+
+
+@app.command()
+def check(folder: Folder = None) -> None:
+    """Read every file strictly and run the suites; exit 1 with file:line: reason for each fault."""
+    where = _folder(folder)
+    loaded = _prepared(where)
+    typer.echo(
+        f"{where}: {len(loaded.bundle.files)} files, {loaded.bundle.rows} rows, "
+        f"{len(loaded.bundle.suites)} suites pass, digest {loaded.digest}"
+    )
+
+
+@app.command("test")
+def run_suites(folder: Folder = None) -> None:
+    """Run the suites and show which rows they tried; exit 1 on a wrong answer or a row that no case tried."""
+    where = _folder(folder)
+    try:
+        bundle = load(where)
+        report = suite.run(PolicyEngine(bundle), bundle)
+    except PolicyInvalid as invalid:
+        _refuse(where, invalid)
+    for found in bundle.suites:
+        wrong = sum(failure.file == found.file for failure in report.failures)
+        cases = len(found.shares) + len(found.roles) + len(found.searches)
+        typer.echo(f"{where / found.file}: {found.title}: {cases} cases, {wrong or 'none'} wrong")
+    covered = report.rows - len(report.uncovered)
+    typer.echo(f"{report.questions} questions asked; {covered} of {report.rows} rows decided at least one of them")
+    if report.faults:
+        _refuse(where, PolicyInvalid(report.faults))
+
+
+@app.command()
+def explain(
+    *,
+    owner: Annotated[str, typer.Option(help="Whose item: an agency, exactly.")],
+    recipient: Annotated[str, typer.Option(help="Who wants it: an agency, exactly.")],
+    action: Annotated[Action, typer.Option()],
+    purpose: Annotated[str, typer.Option(help="A purpose, exactly.")],
+    item_kind: Annotated[ItemKind, typer.Option()],
+    standing: Annotated[Standing, typer.Option(help="With what the recipient comes.")] = Standing.NONE,
+    folder: Folder = None,
+) -> None:
+    """Say how a question is answered, by which row, and what would change the answer."""
+    loaded = _prepared(_folder(folder))
+    unknown = explanation.unknown_words(loaded.bundle, owner, recipient, purpose)
+    if unknown:
+        for line in unknown:
+            typer.echo(line, err=True)
+        raise typer.Exit(2)
+    question = ShareQuestion(
+        owner=AgencyId(owner),
+        recipient=AgencyId(recipient),
+        action=action,
+        purpose=PurposeId(purpose),
+        item_kind=item_kind,
+        standing=standing,
+    )
+    for line in explanation.explain(loaded.engine, loaded.bundle, question):
+        typer.echo(line)
+
+
+def _folder(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    from broker.settings import load_settings
+
+    return load_settings().policies
+
+
+def _prepared(folder: Path) -> PolicySnapshot:
+    try:
+        return prepare(read_folder(folder), datetime.now(UTC))
+    except PolicyInvalid as invalid:
+        _refuse(folder, invalid)
+
+
+def _refuse(folder: Path, invalid: PolicyInvalid) -> NoReturn:
+    for fault in invalid.faults:
+        typer.echo(f"{folder / fault.file}:{fault.line}: {fault.reason}")
+    raise typer.Exit(1)
