@@ -1,0 +1,16 @@
+"""Every table there is. A test holds this against what the migrations make."""
+
+from sqlmodel import SQLModel
+
+import broker.audit.tables
+import broker.cases.tables
+import broker.decision.tables
+import broker.grants.tables
+import broker.items.tables
+import broker.policy.tables
+import broker.products.tables
+import broker.release.tables
+import broker.search.tables
+import broker.storage.idempotency  # noqa: F401 - imported, like the rest, so that its tables are known
+
+METADATA = SQLModel.metadata
