@@ -1,0 +1,47 @@
+"""Cases of the caller's component."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from broker.api.auth import Caller
+from broker.api.deps import Allowed, OpaqueId, PageDep, ServicesDep
+from broker.api.schemas.cases import CaseList, CaseReply, NewCase, case_reply
+from broker.policy.question import Act
+
+router = APIRouter(prefix="/v1/cases", tags=["cases"])
+
+
+@router.post("", status_code=201)
+async def open_case(
+    body: NewCase, caller: Annotated[Caller, Depends(Allowed(Act.CASE_OPEN))], held: ServicesDep
+) -> CaseReply:
+    """Register a matter."""
+    return case_reply(await held.cases.open(caller.actor, body.reference, body.title))
+
+
+@router.get("")
+async def list_cases(
+    page: PageDep, caller: Annotated[Caller, Depends(Allowed(Act.CASE_READ))], held: ServicesDep
+) -> CaseList:
+    """The component's matters."""
+    found = await held.cases.page(caller.actor, page.after, page.limit + 1)
+    shown = found[: page.limit]
+    more = len(found) > page.limit
+    return CaseList(items=[case_reply(one) for one in shown], next=shown[-1].id if more else None, complete=not more)
+
+
+@router.get("/{case_id}")
+async def read_case(
+    case_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.CASE_READ))], held: ServicesDep
+) -> CaseReply:
+    """One matter."""
+    return case_reply(await held.cases.read(caller.actor, case_id))
+
+
+@router.post("/{case_id}/close")
+async def close_case(
+    case_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.CASE_CLOSE))], held: ServicesDep
+) -> CaseReply:
+    """Close a matter; it takes no further search."""
+    return case_reply(await held.cases.close(caller.actor, case_id))

@@ -1,0 +1,169 @@
+"""Bodies and replies of items. A reply with content is made of a `Released` and of nothing else."""
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field
+
+from broker.api.schemas.words import Body, Line, Pointer, Reply, Text, Word
+from broker.decision.service import Released
+from broker.items.model import Item, Source
+from broker.kernel.ids import AgencyId, CaseId, DecisionId, ItemId, ReviewId
+from broker.kernel.words import ItemKind
+from broker.products.derive import Draft, Part
+from broker.products.review import Disposition, Finding, Review
+from broker.provenance.marking import Marking
+
+
+class SourceBody(Body):
+    """One source of a part."""
+
+    item: Word
+    selector: Pointer | None = None
+
+
+class PartBody(Body):
+    """One paragraph of what is written. Without sources it is the author's component's own."""
+
+    text: Text
+    sources: Annotated[list[SourceBody], Field(max_length=200)] = []
+
+
+class NewItem(Body):
+    """Something to be written from items."""
+
+    kind: ItemKind
+    title: Line
+    case_id: Word
+    parts: Annotated[list[PartBody], Field(min_length=1, max_length=200)]
+
+    def draft(self) -> Draft:
+        """The same as a value of the field."""
+        return Draft(
+            kind=self.kind,
+            title=self.title,
+            case_id=CaseId(self.case_id),
+            parts=tuple(
+                Part(
+                    text=part.text,
+                    sources=tuple(Source(item=ItemId(one.item), selector=one.selector) for one in part.sources),
+                )
+                for part in self.parts
+            ),
+        )
+
+
+class FindingBody(Body):
+    """One candidate's disposition."""
+
+    candidate: Word
+    disposition: Disposition
+    note: Annotated[str, Field(max_length=2000)] | None = None
+
+
+class NewReview(Body):
+    """A reviewer's dispositions."""
+
+    dispositions: Annotated[list[FindingBody], Field(min_length=1, max_length=50)]
+
+    def findings(self) -> tuple[Finding, ...]:
+        """The same as values of the field."""
+        return tuple(
+            Finding(candidate=one.candidate, disposition=one.disposition, note=one.note) for one in self.dispositions
+        )
+
+
+class MarkingReply(Reply):
+    """One owner's part in an item."""
+
+    owner: AgencyId
+    custodian: AgencyId
+    source_system: str | None
+    source_reference: str | None
+    agreement: str | None
+    caveats: list[str]
+    asked_by: AgencyId
+    at: AwareDatetime
+
+
+class ItemHead(Reply):
+    """An item without what it says."""
+
+    id: ItemId
+    kind: ItemKind
+    case_id: CaseId
+    owners: list[AgencyId]
+    custodian: AgencyId
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None
+
+
+class ItemReply(ItemHead):
+    """An item that has passed the door."""
+
+    markings: list[MarkingReply]
+    content: dict[str, Any]
+    decision_id: DecisionId
+
+
+class LineageSource(Reply):
+    """A source and the part, from 0, that uses it."""
+
+    part: int
+    item: ItemId
+    selector: str | None
+
+
+class LineageReply(Reply):
+    """What an item derives from, and whose that is."""
+
+    id: ItemId
+    owners: list[AgencyId]
+    markings: list[MarkingReply]
+    sources: list[LineageSource]
+    roots: list[ItemId]
+
+
+class ReviewReply(Reply):
+    """What was recorded. `complete`: two people have given every candidate a disposition."""
+
+    id: ReviewId
+    item: ItemId
+    complete: bool
+    reviewers: int
+
+
+def item_head(item: Item) -> ItemHead:
+    """The outward form of an item's head."""
+    return ItemHead.model_validate(_head(item))
+
+
+def item_reply(released: Released) -> ItemReply:
+    """The outward form of an item that has passed the door."""
+    return ItemReply(
+        **_head(released.item),
+        markings=[marking_reply(one) for one in released.item.lineage.markings],
+        content=released.content,
+        decision_id=released.judgement.id,
+    )
+
+
+def marking_reply(marking: Marking) -> MarkingReply:
+    """The outward form of a marking."""
+    return MarkingReply(**marking.model_dump(exclude={"caveats", "case_id"}), caveats=list(marking.caveats))
+
+
+def review_reply(review: Review) -> ReviewReply:
+    """The outward form of a review."""
+    return ReviewReply.model_validate(review.model_dump())
+
+
+def _head(item: Item) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "kind": item.kind,
+        "case_id": item.case_id,
+        "owners": sorted(item.lineage.owners),
+        "custodian": item.component,
+        "created_at": item.created_at,
+        "expires_at": item.lineage.expires_at,
+    }

@@ -1,0 +1,202 @@
+"""Bodies and replies of decisions and releases."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from broker.api.schemas.words import Body, Flag, Line, Pointer, Reply, Word
+from broker.decision.gate import Deny
+from broker.decision.service import Judgement
+from broker.kernel.errors import Invalid
+from broker.kernel.ids import AgencyId, CaseId, DecisionId, DisclosureId, GrantId, ItemId, PurposeId, ReleaseId
+from broker.kernel.words import Action, ReasonCode
+from broker.release.model import Recipient, Release, ReleaseRequest
+
+
+class RecipientBody(Body):
+    """To whom. Name and address go into the accounting of disclosures."""
+
+    agency: Word
+    person: Annotated[Line, Field(max_length=200)]
+    address: Line
+
+
+class NewRelease(Body):
+    """Somebody asks to pass an item on."""
+
+    item: Word
+    recipient: RecipientBody
+    action: Action
+    purpose: Word
+    case_id: Word
+    fields: Annotated[list[Pointer], Field(min_length=1, max_length=100)] | None = None
+    """JSON Pointers into the content; without them the whole content is asked for."""
+    exigent: Flag = False
+
+    def request(self) -> ReleaseRequest:
+        """The same as a value of the field."""
+        if self.exigent:
+            raise Invalid("an exigent release cannot be made here yet; ask the owner by other means", "/exigent")
+        return ReleaseRequest(
+            item=ItemId(self.item),
+            recipient=Recipient(
+                agency=AgencyId(self.recipient.agency), person=self.recipient.person, address=self.recipient.address
+            ),
+            action=self.action,
+            purpose=PurposeId(self.purpose),
+            case_id=CaseId(self.case_id),
+            fields=tuple(dict.fromkeys(self.fields)) if self.fields is not None else None,
+        )
+
+
+class ReasonReply(Reply):
+    """One reason against. `rule` is the policy's file and line, where a line decided."""
+
+    code: ReasonCode
+    owner: AgencyId | None
+    rule: str | None
+    detail: str
+
+
+class MissingReply(Reply):
+    """A permission that would have to be on record, and whose it is to give."""
+
+    owner: AgencyId
+    action: Action
+    recipient: AgencyId
+    purpose: PurposeId
+
+
+class DecisionReply(Reply):
+    """What would be decided now. It promises nothing."""
+
+    decision: Literal["permit", "deny"]
+    decision_id: DecisionId
+    reasons: list[ReasonReply]
+    missing: list[MissingReply]
+    policy_digest: str
+    evaluated_at: AwareDatetime
+
+
+class PermissionRequestDraft(Reply):
+    """What the owners would have to be asked; to be sent as it is."""
+
+    item: ItemId
+    owners: list[AgencyId]
+    recipient: AgencyId
+    action: Action
+    purpose: PurposeId
+    case_id: CaseId | None
+    fields: list[str] | None
+    justification: str
+
+
+class RefusalReply(Reply):
+    """The problem document of a refused release (403), beside `type`, `title`, `status`, `detail` and `instance`."""
+
+    decision_id: DecisionId
+    reasons: list[ReasonReply]
+    missing: list[MissingReply]
+    policy_digest: str
+    permission_request: PermissionRequestDraft | None
+
+
+class DisclosureReply(Reply):
+    """The record of the disclosure."""
+
+    id: DisclosureId
+    at: AwareDatetime
+    nature: str
+    purpose: PurposeId
+    owners: list[AgencyId]
+    recipient: RecipientBody
+
+
+class ReleaseReply(Reply):
+    """A release that was made."""
+
+    id: ReleaseId
+    decision_id: DecisionId
+    item: ItemId
+    action: Action
+    purpose: PurposeId
+    case_id: CaseId
+    fields: list[str] | None
+    released_at: AwareDatetime
+    grants: list[GrantId]
+    disclosure: DisclosureReply
+
+
+def decision_reply(judgement: Judgement) -> DecisionReply:
+    """The outward form of a dry run."""
+    reasons, missing = _against(judgement)
+    return DecisionReply(
+        decision="permit" if judgement.outcome else "deny",
+        decision_id=judgement.id,
+        reasons=reasons,
+        missing=missing,
+        policy_digest=judgement.policy_digest,
+        evaluated_at=judgement.at,
+    )
+
+
+def refusal_members(judgement: Judgement) -> dict[str, Any]:
+    """The members that a refusal's problem document has beside the standard ones."""
+    reasons, missing = _against(judgement)
+    question = judgement.question
+    draft = None
+    if missing and question.purpose is not None:
+        draft = PermissionRequestDraft(
+            item=question.item,
+            owners=[one.owner for one in missing],
+            recipient=question.recipient,
+            action=question.action,
+            purpose=question.purpose,
+            case_id=question.case_id,
+            fields=list(question.fields) if question.fields is not None else None,
+            justification="",
+        )
+    return RefusalReply(
+        decision_id=judgement.id,
+        reasons=reasons,
+        missing=missing,
+        policy_digest=judgement.policy_digest,
+        permission_request=draft,
+    ).model_dump(mode="json")
+
+
+def release_reply(release: Release) -> ReleaseReply:
+    """The outward form of a release."""
+    request, disclosure = release.request, release.disclosure
+    return ReleaseReply(
+        id=release.id,
+        decision_id=release.decision_id,
+        item=request.item,
+        action=request.action,
+        purpose=request.purpose,
+        case_id=request.case_id,
+        fields=list(request.fields) if request.fields is not None else None,
+        released_at=release.at,
+        grants=list(release.grants),
+        disclosure=DisclosureReply(
+            id=disclosure.id,
+            at=disclosure.at,
+            nature=disclosure.nature,
+            purpose=disclosure.purpose,
+            owners=list(disclosure.owners),
+            recipient=RecipientBody.model_validate(disclosure.recipient.model_dump()),
+        ),
+    )
+
+
+def _against(judgement: Judgement) -> tuple[list[ReasonReply], list[MissingReply]]:
+    outcome = judgement.outcome
+    if not isinstance(outcome, Deny):
+        return [], []
+    reasons = [
+        ReasonReply(
+            code=one.code, owner=one.owner, rule=str(one.rule) if one.rule is not None else None, detail=one.detail
+        )
+        for one in outcome.reasons
+    ]
+    return reasons, [MissingReply.model_validate(one.model_dump()) for one in outcome.missing]

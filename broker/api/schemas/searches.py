@@ -1,0 +1,131 @@
+"""Bodies and replies of searches."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from broker.api.schemas.words import Body, Flag, Line, Moment, Reply, Text, Whole, Word
+from broker.kernel.ids import CaseId, ItemId, PartnerId, PurposeId, SearchId
+from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind, SearchStatus
+from broker.search.model import ProbeTerms, Search, SearchTerms
+
+
+class ProbeBody(Body):
+    """What is said of the probe."""
+
+    kind: ProbeKind
+    acquisition: Line
+    """How it was acquired."""
+    acquired_at: Moment
+    lawful_acquisition_attested: Flag
+    edits: Annotated[list[Line], Field(max_length=50)] = []
+
+
+class SearchBody(Body):
+    """The part `request` of a search."""
+
+    case_id: Word
+    predicate: Predicate
+    purpose: Word
+    legal_basis: Line
+    evidentiary_basis: EvidentiaryBasis
+    basis_text: Text
+    prior_methods: Annotated[list[Line], Field(max_length=50)] = []
+    """Less intrusive means that were tried first (R6)."""
+    exigent: Flag = False
+    probe: ProbeBody
+    partners: Annotated[list[Word], Field(min_length=1, max_length=20)]
+    max_candidates: Annotated[Whole, Field(ge=2, le=50)] = 20
+    deadline_seconds: Annotated[float, Field(strict=True, ge=1, le=86_400, allow_inf_nan=False)] = 30.0
+
+    def terms(self) -> SearchTerms:
+        """The same as a value of the field."""
+        return SearchTerms(
+            case_id=CaseId(self.case_id),
+            predicate=self.predicate,
+            purpose=PurposeId(self.purpose),
+            legal_basis=self.legal_basis,
+            evidentiary_basis=self.evidentiary_basis,
+            basis_text=self.basis_text,
+            prior_methods=tuple(self.prior_methods),
+            exigent=self.exigent,
+            probe=ProbeTerms(
+                kind=self.probe.kind,
+                acquisition=self.probe.acquisition,
+                acquired_at=self.probe.acquired_at,
+                lawful_acquisition_attested=self.probe.lawful_acquisition_attested,
+                edits=tuple(self.probe.edits),
+            ),
+            partners=tuple(PartnerId(one) for one in self.partners),
+            max_candidates=self.max_candidates,
+            deadline_seconds=self.deadline_seconds,
+        )
+
+
+class LegReply(Reply):
+    """One partner's part. `item` is the candidate list, also for a "no hit"."""
+
+    partner: PartnerId
+    state: LegState
+    reason: str | None
+    item: ItemId | None
+
+
+class SearchReply(Reply):
+    """A search as it stands."""
+
+    id: SearchId
+    status: SearchStatus
+    case_id: CaseId
+    purpose: PurposeId
+    requested_at: AwareDatetime
+    deadline_at: AwareDatetime
+    legs: list[LegReply]
+
+
+class SearchList(Reply):
+    """A page of searches."""
+
+    items: list[SearchReply]
+    next: str | None
+    complete: bool
+
+
+class PartnerReply(Reply):
+    """A partner and the agreement under which it is searched. Both dates are inclusive."""
+
+    id: PartnerId
+    title: str
+    owner: str
+    custodian: str
+    approved: bool
+    agreement: str
+    valid_from: date
+    valid_until: date
+    purposes: list[str]
+    probe_kinds: list[str]
+
+
+class PartnerList(Reply):
+    """All partners of the register."""
+
+    items: list[PartnerReply]
+    next: str | None
+    complete: bool
+
+
+def search_reply(search: Search) -> SearchReply:
+    """The outward form of a search."""
+    return SearchReply(
+        id=search.id,
+        status=search.status,
+        case_id=search.terms.case_id,
+        purpose=search.terms.purpose,
+        requested_at=search.requested_at,
+        deadline_at=search.deadline_at,
+        legs=[
+            LegReply(partner=leg.partner, state=leg.state, reason=leg.reason, item=leg.item_id) for leg in search.legs
+        ],
+    )
+

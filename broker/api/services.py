@@ -1,0 +1,40 @@
+"""Everything a route may call, put together once by ``broker.wiring``."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from broker.api.auth import Authenticator
+from broker.cases.service import CaseService
+from broker.decision.service import DecisionService
+from broker.grants.service import GrantService
+from broker.kernel.clock import Clock
+from broker.oversight.reports import Reports
+from broker.partners.registry import Registry
+from broker.policy.holder import Policies
+from broker.products.derive import DeriveService
+from broker.products.review import ReviewService
+from broker.release.service import ReleaseService
+from broker.search.callbacks import Callbacks
+from broker.search.service import SearchService
+from broker.storage.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases, and what the edge itself needs."""
+
+    work: UnitOfWork
+    clock: Clock
+    authenticator: Authenticator
+    policies: Policies
+    registry: Registry
+    cases: CaseService
+    searches: SearchService
+    callbacks: Callbacks
+    door: DecisionService
+    reviews: ReviewService
+    derive: DeriveService
+    releases: ReleaseService
+    grants: GrantService
+    reports: Reports
+    ready: Callable[[], Awaitable[bool]]
