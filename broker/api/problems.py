@@ -5,6 +5,7 @@ everything that is not there, not for this caller, or not even an id; it carries
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -14,6 +15,7 @@ from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from broker.api.multipart import InvalidBody
 from broker.kernel.errors import BrokerError, Invalid, NotFound, Unauthenticated, Unavailable
 from broker.kernel.ids import new_id
 
@@ -50,6 +52,7 @@ def not_found() -> Response:
 def install(app: FastAPI) -> None:
     """Put the handlers on *app*."""
     app.add_exception_handler(BrokerError, _broker_error)
+    app.add_exception_handler(InvalidBody, _invalid_part)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(SQLAlchemyError, _storage_error)
@@ -76,10 +79,17 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
     # A path id of the wrong shape must look like one that is not there.
     if any(fault["loc"][:1] == ("path",) for fault in faults):
         return not_found()
-    errors = [{"pointer": _pointer(fault), "problem": _words(fault)} for fault in faults]
-    return problem(
-        422, Invalid.slug, Invalid.title, "see `errors`", occurrence=new_id("occ"), errors=errors
-    )
+    return _faults(faults, "")
+
+
+def _faults(faults: Sequence[Any], prefix: str) -> Response:
+    errors = [{"pointer": prefix + _pointer(fault), "problem": _words(fault)} for fault in faults]
+    return problem(422, Invalid.slug, Invalid.title, "see `errors`", occurrence=new_id("occ"), errors=errors)
+
+
+async def _invalid_part(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidBody)  # noqa: S101 - the handler is registered for this class alone
+    return _faults(error.fault.errors(include_input=False, include_url=False, include_context=False), "/request")
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

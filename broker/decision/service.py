@@ -16,7 +16,7 @@ from broker.decision import gate
 from broker.decision.gate import Decision, Deny, Permit, Question
 from broker.decision.loader import Loader
 from broker.decision.tables import DecisionRow
-from broker.items.model import Content, Item
+from broker.items.model import Content, Item, Source
 from broker.items.reader import Stored
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, GrantId, ItemId, PurposeId, ReleaseId, new_id
 from broker.kernel.words import Action, ReasonCode
@@ -75,6 +75,15 @@ class Asked:
     released: Released | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ancestry:
+    """An item that has passed the door, the sources of its parts, and the candidate lists behind it."""
+
+    released: Released
+    sources: tuple[tuple[int, Source], ...]
+    roots: frozenset[ItemId]
+
+
 class DecisionService:
     """Asks the gate on what the loader has locked, records the answer, and opens the content on a Permit."""
 
@@ -98,6 +107,15 @@ class DecisionService:
         judgement = await self._judge(tx, question, stored, policy, lock=True)
         await _record(tx, actor, judgement, channel)
         return Released(_DOOR, stored.open(), judgement) if judgement.outcome else None
+
+    async def ancestry(self, actor: Actor, item_id: str) -> Ancestry | None:
+        """An item for the caller's own eyes, with what it was made of; None as for `view`."""
+        async with self._work.begin() as tx:
+            released = await self.view_within(tx, actor, item_id, "view")
+            if released is None:
+                return None
+            sources = await self._loader.sources(tx, released.item.id)
+            return Ancestry(released, sources, await self._loader.roots(tx, released.item.id))
 
     async def roots(self, tx: Transaction, released: Released) -> frozenset[ItemId]:
         """The candidate lists behind an item that has passed the door."""

@@ -1,0 +1,59 @@
+"""The register of permission. Only owners speak for owners."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from broker.api.auth import Caller
+from broker.api.deps import Allowed, OpaqueId, PageDep, ServicesDep, policy_of
+from broker.api.schemas.grants import GrantList, GrantReply, NewGrant, Revocation, grant_reply
+from broker.policy.question import Act
+
+router = APIRouter(prefix="/v1/admin/grants", tags=["grants"])
+
+
+@router.post("", status_code=201)
+async def record_grant(
+    body: NewGrant, caller: Annotated[Caller, Depends(Allowed(Act.GRANT_RECORD))], held: ServicesDep
+) -> GrantReply:
+    """Record what an owner permits. A liaison's record, and a standing grant, wait for a second person."""
+    return grant_reply(await held.grants.record(caller.actor, body.terms(), policy_of(held)))
+
+
+@router.get("")
+async def list_grants(
+    page: PageDep, caller: Annotated[Caller, Depends(Allowed(Act.GRANT_READ))], held: ServicesDep
+) -> GrantList:
+    """The owner's grants; for a liaison those recorded by its agency; for an auditor all."""
+    found = await held.grants.page(caller.actor, page.after, page.limit + 1)
+    shown = found[: page.limit]
+    more = len(found) > page.limit
+    return GrantList(items=[grant_reply(one) for one in shown], next=shown[-1].id if more else None, complete=not more)
+
+
+@router.get("/{grant_id}")
+async def read_grant(
+    grant_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.GRANT_READ))], held: ServicesDep
+) -> GrantReply:
+    """One grant."""
+    return grant_reply(await held.grants.read(caller.actor, grant_id))
+
+
+@router.post("/{grant_id}/confirm")
+async def confirm_grant(
+    grant_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.GRANT_CONFIRM))], held: ServicesDep
+) -> GrantReply:
+    """The second person's word."""
+    return grant_reply(await held.grants.confirm(caller.actor, grant_id, policy_of(held).bundle.agencies))
+
+
+@router.post("/{grant_id}/revoke")
+async def revoke_grant(
+    grant_id: OpaqueId,
+    body: Revocation,
+    caller: Annotated[Caller, Depends(Allowed(Act.GRANT_REVOKE))],
+    held: ServicesDep,
+) -> GrantReply:
+    """End a grant. When this has answered, no later release relies on it."""
+    agencies = policy_of(held).bundle.agencies
+    return grant_reply(await held.grants.revoke(caller.actor, grant_id, body.reason, agencies))

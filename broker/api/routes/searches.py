@@ -1,0 +1,131 @@
+"""Searches of the caller's component."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from broker.api.auth import Caller, day_of
+from broker.api.deps import Allowed, KeyDep, OpaqueId, PageDep, ServicesDep, policy_of
+from broker.api.multipart import read_search
+from broker.api.schemas.searches import SearchBody, SearchList, SearchReply, search_reply
+from broker.api.services import Services
+from broker.policy.question import Act
+from broker.search.model import CallerStanding, Search
+from broker.search.probe import draw_anew
+
+router = APIRouter(prefix="/v1/searches", tags=["searches"])
+
+_LONGEST_WAIT: Final = 60.0
+_GLANCE_SECONDS: Final = 0.15
+_MULTIPART: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["request", "probe"],
+                    "properties": {
+                        "request": {"$ref": "#/components/schemas/SearchBody"},
+                        "probe": {"type": "string", "format": "binary", "description": "JPEG, PNG or WebP"},
+                    },
+                },
+                "encoding": {"request": {"contentType": "application/json"}},
+            }
+        },
+    }
+}
+
+
+@router.post("", status_code=202, openapi_extra=_MULTIPART)
+async def submit_search(
+    request: Request,
+    response: Response,
+    caller: Annotated[Caller, Depends(Allowed(Act.SEARCH_SUBMIT))],
+    key: KeyDep,
+    held: ServicesDep,
+) -> SearchReply:
+    """Ask partners about a probe. What is answered here is committed."""
+    body, photo = await read_search(request)
+    probe = await asyncio.to_thread(draw_anew, photo)
+    standing = CallerStanding(
+        training_valid=caller.training_valid_on(day_of(held.clock.now())), partners=frozenset(caller.partners)
+    )
+    search = await held.searches.submit(
+        caller.actor, standing, body.terms(), probe, policy_of(held), key, _fingerprint(body, probe.submitted_sha256)
+    )
+    response.headers["Location"] = f"/v1/searches/{search.id}"
+    return search_reply(search)
+
+
+@router.get("")
+async def list_searches(
+    page: PageDep, caller: Annotated[Caller, Depends(Allowed(Act.SEARCH_READ))], held: ServicesDep
+) -> SearchList:
+    """The component's searches."""
+    found = await held.searches.page(caller.actor, page.after, page.limit + 1)
+    shown = found[: page.limit]
+    more = len(found) > page.limit
+    return SearchList(
+        items=[search_reply(one) for one in shown], next=shown[-1].id if more else None, complete=not more
+    )
+
+
+@router.get("/{search_id}")
+async def read_search_status(
+    search_id: OpaqueId,
+    caller: Annotated[Caller, Depends(Allowed(Act.SEARCH_READ))],
+    held: ServicesDep,
+    wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT, allow_inf_nan=False)] = 0.0,
+) -> SearchReply:
+    """A search as it stands; with `wait`, as soon as every leg is final, or after that many seconds."""
+    search = await held.searches.read(caller.actor, search_id)
+    ends = asyncio.get_running_loop().time() + wait
+    while not _finished(search) and asyncio.get_running_loop().time() < ends:
+        await asyncio.sleep(_GLANCE_SECONDS)
+        search = await held.searches.glance(caller.actor, search_id) or search
+    return search_reply(search)
+
+
+@router.get("/{search_id}/events", response_class=StreamingResponse)
+async def follow_search(
+    search_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.SEARCH_READ))], held: ServicesDep
+) -> StreamingResponse:
+    """The search as server-sent events: one `search` event at once, and one whenever a leg has changed."""
+    search = await held.searches.read(caller.actor, search_id)
+    return StreamingResponse(_events(search, caller, held), media_type="text/event-stream")
+
+
+@router.post("/{search_id}/cancel")
+async def cancel_search(
+    search_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.SEARCH_CANCEL))], held: ServicesDep
+) -> SearchReply:
+    """End every leg without an answer; what partners still send is ignored."""
+    return search_reply(await held.searches.cancel(caller.actor, search_id))
+
+
+async def _events(search: Search, caller: Caller, held: Services) -> AsyncIterator[str]:
+    said = ""
+    while True:
+        text = search_reply(search).model_dump_json()
+        if text != said:
+            said = text
+            yield f"event: search\ndata: {text}\n\n"
+        if _finished(search):
+            return
+        await asyncio.sleep(_GLANCE_SECONDS)
+        search = await held.searches.glance(caller.actor, search.id) or search
+
+
+def _finished(search: Search) -> bool:
+    return all(leg.state.final for leg in search.legs)
+
+
+def _fingerprint(body: SearchBody, probe_sha256: str) -> str:
+    canonical = json.dumps(body.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(f"{canonical}\n{probe_sha256}".encode()).hexdigest()
