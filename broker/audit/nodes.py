@@ -6,6 +6,7 @@ from typing import Any, Final
 import psycopg
 
 from broker.audit.tree import Node
+from broker.kernel.errors import BrokerError
 
 _FETCH: Final = b"""
     SELECT level, index, hash FROM audit_node JOIN unnest(%(levels)s::int2[], %(numbers)s::int8[])
@@ -21,6 +22,12 @@ _ADD_LEAVES: Final = b"""
 _ADD_NODES: Final = b"""
     INSERT INTO audit_node (level, index, hash) SELECT * FROM unnest(%s::int2[], %s::int8[], %s::bytea[])
 """
+
+
+class TreeBroken(BrokerError):
+    """The stored tree does not agree with what was signed last. Nothing more is signed until somebody has looked."""
+
+    slug, status, title = "audit-broken", 500, "The audit's tree is not as it was signed"
 
 
 async def fetch(driver: "psycopg.AsyncConnection[Any]", wanted: Iterable[Node]) -> dict[Node, bytes]:

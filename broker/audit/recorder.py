@@ -29,7 +29,7 @@ async def record(tx: Transaction, event: AuditEvent) -> str:
     event_id = new_id("evt")
     actor = event.actor
     for word in (actor.sub, actor.agency, *actor.roles):
-        _check_text(word)
+        check_text(word)
     subjects, detail = _document(event.subjects), _document(event.detail())
     # The driver itself, because this is on the way of every request: Core costs about as much again as the insert.
     driver = await tx.driver()
@@ -52,7 +52,7 @@ def _check(value: object, depth: int) -> None:
         case None | bool():
             pass
         case str():
-            _check_text(value)
+            check_text(value)
         case int():
             if abs(value) > _MAX_INTEGER:
                 raise TypeError("an audit event holds an integer that not every reader keeps exactly")
@@ -61,13 +61,14 @@ def _check(value: object, depth: int) -> None:
                 _check(item, depth + 1)
         case dict():
             for name, item in value.items():
-                _check_text(name)
+                check_text(name)
                 _check(item, depth + 1)
         case _:
             raise TypeError(f"an audit event holds a {type(value).__name__}")
 
 
-def _check_text(value: str) -> None:
+def check_text(value: str) -> None:
+    """Raise Invalid for a text that PostgreSQL cannot hold, rather than let the driver fail on it."""
     if "\0" in value or not (value.isascii() or _encodable(value)):
         raise Invalid("a text holds a character that cannot be stored")
 

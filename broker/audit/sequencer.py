@@ -24,7 +24,6 @@ import structlog
 from broker.audit import leaf, nodes
 from broker.audit.checkpoint import ROW, Checkpoint, Signer, verify_checkpoint
 from broker.audit.tree import Frontier, Node, fold, root_of, span_nodes
-from broker.kernel.errors import BrokerError
 from broker.storage.unit_of_work import UnitOfWork
 
 Driver: TypeAlias = "psycopg.AsyncConnection[Any]"
@@ -55,12 +54,6 @@ _ADD_CHECKPOINT: Final = b"""
 _log = structlog.get_logger(__name__)
 
 
-class TreeBroken(BrokerError):
-    """The stored tree does not agree with what was signed last. Nothing more is signed until somebody has looked."""
-
-    slug, status, title = "audit-broken", 500, "The audit's tree is not as it was signed"
-
-
 @dataclass(frozen=True)
 class _Head:
     """How far the tree has come."""
@@ -77,7 +70,7 @@ _NOTHING: Final = _Head(size=0, peaks=[], xact="0", entry_id=0)
 async def sequence_once(work: UnitOfWork, signer: Signer, *, batch: int = BATCH) -> int:
     """Sequence up to *batch* committed entries under one new checkpoint, and give how many.
 
-    0 when nothing is due or another process is at it. Raises TreeBroken rather than sign over a tampered tree.
+    0 when nothing is due or another process is at it. Raises nodes.TreeBroken rather than sign over a tampered tree.
     """
     async with work.begin() as tx:
         driver = await tx.driver()
@@ -121,20 +114,20 @@ async def _head(driver: Driver, signer: Signer) -> _Head:
     if signed is None and last is None:
         return _NOTHING
     if signed is None or last is None:
-        raise TreeBroken("there are leaves without a checkpoint, or a checkpoint without leaves")
+        raise nodes.TreeBroken("there are leaves without a checkpoint, or a checkpoint without leaves")
     checkpoint = Checkpoint.of_row(signed)
     size, xact, entry_id, from_the_future = last
     if size != checkpoint.size:
-        raise TreeBroken(f"{size} leaves are stored, and {checkpoint.size} were signed")
+        raise nodes.TreeBroken(f"{size} leaves are stored, and {checkpoint.size} were signed")
     if not verify_checkpoint(checkpoint, signer.public_keys):
-        raise TreeBroken("the last checkpoint is not signed by this service's key or an earlier one of it")
+        raise nodes.TreeBroken("the last checkpoint is not signed by this service's key or an earlier one of it")
     wanted = list(span_nodes((0, size)))
     stored = await nodes.fetch(driver, wanted)
     peaks = [stored.get(node, b"") for node in wanted]
     if fold(peaks) != checkpoint.root:
-        raise TreeBroken("the stored nodes do not give the root that was signed")
+        raise nodes.TreeBroken("the stored nodes do not give the root that was signed")
     if from_the_future:
-        raise TreeBroken(
+        raise nodes.TreeBroken(
             "the last entry's transaction has not happened yet in this database server: the log was restored into a"
             " younger one; see docs/audit.md, 'Restoring'"
         )
