@@ -40,19 +40,21 @@ def start_server(arguments: Sequence[str | Path], account: Account, log: Path) -
         )
 
 
-def end_with_parent(how: signal.Signals) -> Callable[[], None] | None:
-    """What a child calls before it becomes another program, so that the kernel sends it *how* when we die.
+def end_with_parent(how: signal.Signals, of: int | None = None) -> Callable[[], None] | None:
+    """What a child calls before it becomes another program, so that the kernel sends it *how* when its parent dies.
+
+    *of* is the parent's number; ours without it.
 
     Linux only; None elsewhere, where the next owner finds what was left behind.
     """
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
+    parent = of or os.getpid()
 
     def ask() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, int(how))
-        if os.getppid() != parent:  # We died between the fork and the request.
+        if os.getppid() != parent:  # It died between the fork and the request.
             os.kill(os.getpid(), signal.SIGKILL)
 
     return ask

@@ -1,0 +1,34 @@
+"""Logs go to standard error, so that what a command answers on standard output stays clean."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+
+def configure_logs(level: int = logging.INFO) -> None:
+    """One line an event: for a person on a terminal, as JSON otherwise. Libraries speak from WARNING upwards."""
+    terminal = sys.stderr.isatty()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, last] if not terminal else [*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_clean, last]))
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(logging.WARNING)
+
+
+def _clean(logger: Any, method: str, event: Any) -> Any:
+    # A library's record carries its traceback as exc_info; rendered here for JSON, by the console renderer otherwise.
+    event = structlog.stdlib.ProcessorFormatter.remove_processors_meta(logger, method, event)
+    return event if sys.stderr.isatty() else structlog.processors.format_exc_info(logger, method, event)

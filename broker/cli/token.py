@@ -1,0 +1,56 @@
+"""``broker token``: a development token."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from broker.kernel.errors import ConfigurationError
+from broker.kernel.words import Role
+from broker.settings import Settings, load_settings
+
+
+def command(
+    sub: Annotated[str, typer.Option(help="Who: the sub claim.")],
+    agency: Annotated[str, typer.Option(help="Agency of the caller, exactly as in agencies.yaml.")],
+    role: Annotated[list[Role], typer.Option(help="May be given more than once.")],
+    training_valid_until: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day of the training; a year from now without it.")
+    ] = None,
+    partner: Annotated[
+        list[str] | None, typer.Option(help="Enrolled for this partner; all without it. May be given more than once.")
+    ] = None,
+    ttl: Annotated[float, typer.Option(min=0.0, max=24 * 366, help="Hours until it expires.")] = 8.0,
+) -> None:
+    """Print a development token, alone on the last line. Refused where a production issuer is set."""
+    from broker.api.dev_issuer import issue
+
+    settings = load_settings()
+    if settings.issuer is not None:
+        raise ConfigurationError("BROKER_ISSUER is set: tokens come from there, and development tokens are refused")
+    token = issue(
+        settings.home,
+        sub=sub,
+        agency=agency,
+        roles=list(dict.fromkeys(role)),
+        training_valid_until=_day(training_valid_until),
+        partners=_all_partners(settings) if partner is None else partner,
+        audience=settings.audience,
+        lifetime=timedelta(hours=ttl),
+    )
+    typer.echo(token)
+
+
+def _day(text: str | None) -> date:
+    if text is None:
+        return datetime.now(UTC).date() + timedelta(days=365)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("must be a day such as 2026-01-31", param_hint="--training-valid-until") from None
+
+
+def _all_partners(settings: Settings) -> list[str]:
+    from broker.cli.registered import registered_partners
+
+    return list(registered_partners(settings))
