@@ -32,7 +32,7 @@ class Caller(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    sub: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")
+    sub: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
     agency: str = Field(min_length=1, max_length=100)
     roles: tuple[Role, ...] = Field(min_length=1, max_length=10)
     training_valid_until: date | None = None

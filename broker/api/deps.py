@@ -81,7 +81,7 @@ class Page:
     def __init__(
         self,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        after: Annotated[str, Query(max_length=100, pattern=r"^[a-z0-9_]*\Z")] = "",
+        after: Annotated[str, Query(max_length=100, pattern=r"^[a-z0-9_]*$")] = "",
     ) -> None:
         self.limit = limit
         self.after = after

@@ -71,7 +71,8 @@ async def read_package(
 
 
 def _refusal(judgement: Judgement) -> Response:
-    owners = sorted({one["owner"] for one in (members := refusal_members(judgement))["missing"]})
+    members = refusal_members(judgement)
+    owners = sorted({one["owner"] for one in members["missing"]})
     detail = "This may not be passed on; see `reasons`."
     if owners:
         detail += f" Permission would have to come from {' and '.join(owners)}; `permission_request` is ready to send."

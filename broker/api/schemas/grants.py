@@ -29,7 +29,7 @@ class EvidenceBody(Body):
     """The owner's own act of permission: where it can be read, and its SHA-256 in lower-case hex."""
 
     reference: Line
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class NewGrant(Body):

@@ -1,0 +1,45 @@
+"""Partners' late answers. Not a caller's route: each partner signs with the secret that it shares with the broker."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+
+from broker.api.deps import ServicesDep
+from broker.kernel.errors import Invalid, NotFound, Unauthenticated, Unavailable
+from broker.kernel.ids import PartnerId
+from broker.partners.callbacks import SIGNATURE_HEADER, Unverified, verify
+from broker.search.callbacks import Taken
+
+router = APIRouter(prefix="/v1/callbacks", tags=["callbacks"])
+_ONCE: Final = ("transactionId", "taskId")
+
+
+@router.post("/{partner}", status_code=204)
+async def take_callback(partner: str, request: Request, held: ServicesDep) -> Response:
+    """An answer to a leg that waits for one. Repeated and late answers are taken as no news."""
+    known = held.registry.find(partner)
+    if known is None:
+        # As for a wrong signature: who is a partner is not for strangers to find out.
+        raise Unauthenticated("sign the callback with the secret shared with this broker")
+    body = await request.body()
+    raw = request.scope["raw_path"].decode("ascii", "replace")
+    query = request.scope["query_string"].decode("ascii", "replace")
+    seen = verify(
+        known.secret(),
+        request.headers.get(SIGNATURE_HEADER),
+        method=request.method,
+        target=f"{raw}?{query}" if query else raw,
+        body=body,
+        now=held.clock.now(),
+    )
+    if isinstance(seen, Unverified):
+        await held.callbacks.refuse(PartnerId(partner), seen.doubt.value)
+        raise Unauthenticated("sign the callback with the secret shared with this broker")
+    if any(len(request.query_params.getlist(name)) != 1 for name in _ONCE):
+        raise Invalid("the query names transactionId and taskId, each once")
+    taken = await held.callbacks.take(PartnerId(partner), request.query_params, body)
+    if taken is Taken.UNKNOWN:
+        raise NotFound
+    if taken is Taken.NOT_YET:
+        raise Unavailable
+    return Response(status_code=204)

@@ -1,0 +1,29 @@
+"""Whether the process lives, and whether it can serve. Neither says anything about the business."""
+
+from fastapi import APIRouter, Response
+
+from broker.api.deps import ServicesDep
+from broker.api.schemas.words import Reply
+
+router = APIRouter(tags=["service"])
+
+
+class HealthReply(Reply):
+    """A word for people; programs read the status code."""
+
+    status: str
+
+
+@router.get("/healthz")
+async def healthz() -> HealthReply:
+    """The process answers."""
+    return HealthReply(status="alive")
+
+
+@router.get("/readyz", responses={503: {"model": HealthReply}})
+async def readyz(response: Response, held: ServicesDep) -> HealthReply:
+    """The database answers and the policy in force is loaded here."""
+    if await held.ready():
+        return HealthReply(status="ready")
+    response.status_code = 503
+    return HealthReply(status="not ready")

@@ -1,0 +1,71 @@
+"""What is registered and in force: partners, policies."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from broker.api.auth import Caller
+from broker.api.deps import Allowed, ServicesDep
+from broker.api.schemas.register import LastErrorReply, PolicyFile, PolicyReply
+from broker.api.schemas.searches import PartnerList, PartnerReply
+from broker.policy.activation import in_force
+from broker.policy.question import Act
+
+router = APIRouter(prefix="/v1", tags=["register"])
+
+
+@router.get("/partners")
+async def list_partners(
+    caller: Annotated[Caller, Depends(Allowed(Act.PARTNER_READ))], held: ServicesDep
+) -> PartnerList:
+    """Every partner of the register and its agreement."""
+    del caller
+    entries = held.policies.current.bundle.partners
+    return PartnerList(
+        items=[
+            PartnerReply(
+                id=one.id,
+                title=one.title,
+                owner=one.owner,
+                custodian=one.custodian,
+                approved=one.approved,
+                agreement=one.agreement.number,
+                valid_from=one.agreement.valid_from,
+                valid_until=one.agreement.valid_until,
+                purposes=list(one.agreement.purposes),
+                probe_kinds=list(one.probe_kinds),
+            )
+            for one in entries
+        ],
+        next=None,
+        complete=True,
+    )
+
+
+@router.get("/policies/current")
+async def read_current_policy(
+    caller: Annotated[Caller, Depends(Allowed(Act.POLICY_READ))], held: ServicesDep
+) -> PolicyReply:
+    """The policy that this process has loaded, the one in force, and the last one that was not taken."""
+    del caller
+    snapshot, error = held.policies.current, held.policies.last_error
+    async with held.work.begin() as tx:
+        digest_in_force = await in_force(tx)
+    bundle = snapshot.bundle
+    return PolicyReply(
+        digest=snapshot.digest,
+        in_force=digest_in_force,
+        loaded_at=snapshot.loaded_at,
+        rows=bundle.rows,
+        files=[
+            PolicyFile(path=path, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+            for path, content in sorted(bundle.files.items())
+        ],
+        agencies=sorted(bundle.agencies),
+        purposes=sorted(bundle.purposes),
+        caveats=sorted(bundle.caveats),
+        last_error=None
+        if error is None
+        else LastErrorReply(at=error.at, detail=error.detail, faults=[str(one) for one in error.faults]),
+    )

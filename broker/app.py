@@ -1,0 +1,49 @@
+"""The HTTP application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+
+from broker import wiring
+from broker.api import problems
+from broker.api.limits import BodyLimit
+from broker.api.multipart import BODY_BYTES
+from broker.api.openapi import describe
+from broker.api.routes import audit, callbacks, cases, grants, health, items, register, releases, searches
+from broker.settings import Settings
+
+_ORDINARY_BODY: Final = 1_000_000
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application on the settings' database; nothing is opened before it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with wiring.api_services(settings) as services:
+            app.state.services = services
+            yield
+
+    app = bare_app()
+    app.router.lifespan_context = lifespan
+    return app
+
+
+def bare_app() -> FastAPI:
+    """The routes without anything behind them: what the OpenAPI file is written from."""
+    app = FastAPI(
+        title="Interagency request broker",
+        version="1.0.0",
+        # The interactive pages load scripts from elsewhere; the file in openapi/ is the statement.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    for module in (cases, searches, items, releases, grants, register, audit, callbacks, health):
+        app.include_router(module.router)
+    app.add_middleware(BodyLimit, ordinary=_ORDINARY_BODY, with_probe=BODY_BYTES)
+    describe(app)
+    return app

@@ -1,0 +1,120 @@
+"""The named reports: what each counts, in words and in SQL. Periods are half-open, in UTC.
+
+Every query takes `since`, `until` and `owners` (the agencies whose business the reader may see; None for all).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One report. `tags` are the audit entries that stand behind its rows."""
+
+    name: str
+    definition: str
+    sql: str
+    tags: tuple[str, ...]
+
+
+_SEARCHES: Final = Query(
+    name="searches",
+    definition=(
+        "Searches by partner and purpose. One search of one partner is one leg: `requested` counts legs asked for, "
+        "`refused` those that the rules or the partner declined, `sent` those of which at least one call went out, "
+        "`answered` those that got an answer, of which `no_hit` without a candidate. `retried` counts repeated calls "
+        "of the same search under the same transaction id; they are in no other column."
+    ),
+    sql="""
+        SELECT l.partner, s.purpose,
+               count(*) AS requested,
+               count(*) FILTER (WHERE l.calls > 0) AS sent,
+               count(*) FILTER (WHERE l.state IN ('answered', 'no_hit')) AS answered,
+               count(*) FILTER (WHERE l.state = 'no_hit') AS no_hit,
+               count(*) FILTER (WHERE l.state = 'refused') AS refused,
+               count(*) FILTER (WHERE l.state IN ('partner_error', 'timed_out', 'quarantined')) AS failed,
+               count(*) FILTER (WHERE l.state = 'cancelled') AS cancelled,
+               count(*) FILTER (WHERE s.civil_enforcement_only) AS civil_enforcement_only,
+               count(*) FILTER (WHERE s.exigent) AS exigent,
+               coalesce(sum(greatest(l.calls - 1, 0)), 0)::bigint AS retried
+        FROM search_leg l JOIN search s ON s.id = l.search_id
+        WHERE l.requested_at >= :since AND l.requested_at < :until
+          AND (CAST(:partners AS text[]) IS NULL OR l.partner = ANY (CAST(:partners AS text[])))
+        GROUP BY l.partner, s.purpose ORDER BY l.partner, s.purpose
+    """,
+    tags=("search:request:accepted",),
+)
+
+_BY_BASIS: Final = Query(
+    name="searches-by-basis",
+    definition="Searches by partner, evidentiary basis and predicate; `none` is a basis like any other and is shown.",
+    sql="""
+        SELECT l.partner, s.evidentiary_basis, s.predicate, count(*) AS requested,
+               count(*) FILTER (WHERE NOT s.training_valid) AS without_valid_training
+        FROM search_leg l JOIN search s ON s.id = l.search_id
+        WHERE l.requested_at >= :since AND l.requested_at < :until
+          AND (CAST(:partners AS text[]) IS NULL OR l.partner = ANY (CAST(:partners AS text[])))
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    """,
+    tags=("search:request:accepted",),
+)
+
+_DISCLOSURES: Final = Query(
+    name="disclosures",
+    definition=(
+        "Every disclosure: date, nature, purpose, name and address of the recipient, and whose information it was "
+        "(5 USC 552a(c)(1))."
+    ),
+    sql="""
+        SELECT id, release_id, at, nature, purpose, owners, recipient, person, address, component, disclosed_by
+        FROM disclosure
+        WHERE at >= :since AND at < :until
+          AND (CAST(:owners AS text[]) IS NULL OR owners && CAST(:owners AS text[])
+               OR component = ANY (CAST(:owners AS text[])))
+        ORDER BY at, id
+    """,
+    tags=("decision:gate:made",),
+)
+
+_BLOCKED: Final = Query(
+    name="blocked-releases",
+    definition=(
+        "Releases asked for and refused, by asking component, recipient and reason. One refusal with several reasons "
+        "stands in several rows."
+    ),
+    sql="""
+        SELECT d.component, d.recipient, d.action, d.purpose, reason ->> 'code' AS reason,
+               reason ->> 'owner' AS owner, count(*) AS refused, min(d.at) AS first, max(d.at) AS last
+        FROM decision d CROSS JOIN LATERAL jsonb_array_elements(d.reasons) AS reason
+        WHERE d.channel = 'release' AND d.outcome = 'deny' AND d.at >= :since AND d.at < :until
+          AND (CAST(:owners AS text[]) IS NULL OR d.owners && CAST(:owners AS text[])
+               OR d.component = ANY (CAST(:owners AS text[])))
+        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    """,
+    tags=("decision:gate:made",),
+)
+
+_WITHOUT_GRANT: Final = Query(
+    name="releases-without-grant",
+    definition=(
+        "Releases on record whose decision is missing or was no Permit, or that relied on a grant which at that "
+        "moment was not confirmed, not yet valid, expired or revoked. It must be empty."
+    ),
+    sql="""
+        SELECT r.id AS release, r.at, r.item_id AS item, r.recipient, r.decision_id,
+               CASE WHEN d.id IS NULL THEN 'no decision' WHEN d.outcome <> 'permit' THEN 'decision was a deny'
+                    ELSE 'grant not in force' END AS fault
+        FROM release r LEFT JOIN decision d ON d.id = r.decision_id
+        WHERE r.at >= :since AND r.at < :until
+          AND (CAST(:owners AS text[]) IS NULL OR d.owners && CAST(:owners AS text[])
+               OR r.component = ANY (CAST(:owners AS text[])))
+          AND (d.id IS NULL OR d.outcome <> 'permit' OR EXISTS (
+                SELECT FROM unnest(r.grants) AS used(id) LEFT JOIN permission_grant g ON g.id = used.id
+                WHERE g.id IS NULL OR g.status = 'pending' OR r.at < g.valid_from OR r.at >= g.valid_until
+                   OR g.revoked_at <= r.at))
+        ORDER BY r.at, r.id
+    """,
+    tags=("decision:gate:made",),
+)
+
+QUERIES: Final = {query.name: query for query in (_SEARCHES, _BY_BASIS, _DISCLOSURES, _BLOCKED, _WITHOUT_GRANT)}
