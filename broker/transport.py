@@ -230,9 +230,9 @@ def _parse(body: bytes, content_type: str) -> Json:
         value = strict_json.read(body)
     except NotStrictJson:
         raise WireFailure(WireFault.NOT_STRICT_JSON) from None
-    # A body that ends with the connection may be cut without a sign of it. An array or an object shows the cut, as
-    # its bracket stays open; a bare number or word would not.
-    if not isinstance(value, list | dict):
+    # A body that ends with the connection may be cut without a sign of it. Brackets, quotes and words show the cut; a
+    # bare number does not.
+    if isinstance(value, int | float) and not isinstance(value, bool):
         raise WireFailure(WireFault.NOT_STRICT_JSON)
     return value
 

@@ -124,6 +124,8 @@ class SearchOrder(OrderTerms):
     """One leg of a search, as one partner is asked."""
 
     probe: ProbeImage
+    callback_url: str | None = Field(default=None, max_length=500, pattern=r"^https?://[^\s?#]+$")
+    """Where the partner may send a late answer: the operator's own address, never one from a request. None: poll."""
 
 
 class Handling(_Value):
