@@ -154,12 +154,24 @@ class Signer:
         if not isinstance(key, Ed25519PrivateKey):
             raise ConfigurationError(f"{keys / KEY_FILE} is not an Ed25519 key in PEM")
         earlier = keys / EARLIER_KEYS_FILE
-        return cls(key, read_public_keys(earlier.read_text("utf-8")) if earlier.exists() else ())
+        try:
+            return cls(key, read_public_keys(earlier.read_text("utf-8")) if earlier.exists() else ())
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{earlier} does not hold keys as `broker audit public-key` prints them"
+            ) from error
 
     def sign(self, checkpoint: Checkpoint) -> Checkpoint:
         """The same head with this key's signature."""
         named = checkpoint.model_copy(update={"key_id": self.public_key.key_id})
         return named.model_copy(update={"signature": self._key.sign(named.body)})
+
+
+def known_public_keys(keys: Path) -> tuple[PublicKey, ...]:
+    """This installation's keys, without ever making one: a new key would find every signature wrong."""
+    if not (keys / KEY_FILE).exists():
+        raise ConfigurationError(f"there is no {keys / KEY_FILE}; name the keys to trust with --public-key")
+    return Signer.load(keys).public_keys
 
 
 def verify_checkpoint(checkpoint: Checkpoint, public_keys: Sequence[PublicKey]) -> bool:

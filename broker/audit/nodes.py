@@ -1,10 +1,11 @@
-"""The tree as it is stored: fetching and adding its leaves and complete subtrees."""
+"""The tree as it is stored: its newest checkpoint, its leaves and its complete subtrees, fetched and added."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import psycopg
 
+from broker.audit.checkpoint import ROW, Checkpoint
 from broker.audit.tree import Node
 from broker.kernel.errors import BrokerError
 
@@ -14,6 +15,7 @@ _FETCH: Final = b"""
     UNION ALL
     SELECT 0, index, leaf_hash FROM audit_leaf WHERE index = ANY (%(leaves)s::int8[])
 """
+_NEWEST: Final = f"SELECT {ROW} FROM audit_checkpoint ORDER BY size DESC LIMIT 1".encode()
 _ADD_LEAVES: Final = b"""
     INSERT INTO audit_leaf (index, entry_id, xact, leaf_hash)
     SELECT index, entry_id, xact::xid8, leaf_hash
@@ -24,13 +26,22 @@ _ADD_NODES: Final = b"""
 """
 
 
+Driver: TypeAlias = "psycopg.AsyncConnection[Any]"
+
+
 class TreeBroken(BrokerError):
     """The stored tree does not agree with what was signed last. Nothing more is signed until somebody has looked."""
 
     slug, status, title = "audit-broken", 500, "The audit's tree is not as it was signed"
 
 
-async def fetch(driver: "psycopg.AsyncConnection[Any]", wanted: Iterable[Node]) -> dict[Node, bytes]:
+async def newest_checkpoint(driver: Driver) -> Checkpoint | None:
+    """The last signed head; None before anything was sequenced."""
+    row = await (await driver.execute(_NEWEST)).fetchone()
+    return None if row is None else Checkpoint.of_row(row)
+
+
+async def fetch(driver: Driver, wanted: Iterable[Node]) -> dict[Node, bytes]:
     """Those of the *wanted* nodes that are stored, in one round trip."""
     above: list[Node] = []
     leaves: list[int] = []
@@ -47,7 +58,7 @@ async def fetch(driver: "psycopg.AsyncConnection[Any]", wanted: Iterable[Node]) 
 
 
 async def add(
-    driver: "psycopg.AsyncConnection[Any]",
+    driver: Driver,
     leaves: Sequence[tuple[int, int, str, bytes]],
     nodes: Sequence[tuple[Node, bytes]],
 ) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, cast, select, text, true, tuple_
 from sqlalchemy.dialects.postgresql import JSONPATH
 
 from broker.audit import leaf, nodes
-from broker.audit.checkpoint import ROW, Checkpoint
+from broker.audit.checkpoint import Checkpoint
 from broker.audit.recorder import check_text
 from broker.audit.tables import AuditEntryRow, AuditLeafRow
 from broker.audit.tree import Node, Span, consistency_spans, inclusion_spans, proof, span_nodes
@@ -25,7 +25,6 @@ from broker.storage.unit_of_work import Transaction
 MAX_LIMIT: Final = 500
 _ENTRY: Final = table(AuditEntryRow)
 _LEAF: Final = table(AuditLeafRow)
-_NEWEST: Final = text(f"SELECT {ROW} FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
 _LEAF_OF: Final = f"""
     SELECT l.index, {leaf.COLUMNS} FROM audit_entry e LEFT JOIN audit_leaf l ON l.entry_id = e.id
     WHERE e.event_id = %(event_id)s AND (%(agencies)s::text[] IS NULL OR e.actor_agency = ANY (%(agencies)s))
@@ -141,8 +140,7 @@ async def entries(tx: Transaction, scope: Scope, filters: Filters, cursor: str |
 
 async def latest_checkpoint(tx: Transaction) -> Checkpoint | None:
     """The newest signed head; None before the first entry was sequenced."""
-    row = (await tx.execute(_NEWEST)).one_or_none()
-    return None if row is None else Checkpoint.of_row(row)
+    return await nodes.newest_checkpoint(await tx.driver())
 
 
 async def inclusion_proof(tx: Transaction, scope: Scope, event_id: str) -> InclusionProof:

@@ -16,17 +16,14 @@ entries stay `pending` until it ends. Reading transactions hold nothing back.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import psycopg
 import structlog
 
 from broker.audit import leaf, nodes
-from broker.audit.checkpoint import ROW, Checkpoint, Signer, verify_checkpoint
+from broker.audit.checkpoint import Checkpoint, Signer, verify_checkpoint
 from broker.audit.tree import Frontier, Node, fold, root_of, span_nodes
 from broker.storage.unit_of_work import UnitOfWork
-
-Driver: TypeAlias = "psycopg.AsyncConnection[Any]"
 
 BATCH: Final = 2_000
 """Entries under one checkpoint at most, so that a backlog is worked off in transactions of bounded size."""
@@ -34,7 +31,6 @@ BATCH: Final = 2_000
 _LEADER: Final = int.from_bytes(b"audit", "big")
 """Names the lock, one for each database."""
 _LEAD: Final = b"SELECT pg_try_advisory_xact_lock(%s)"
-_LAST_CHECKPOINT: Final = f"SELECT {ROW} FROM audit_checkpoint ORDER BY size DESC LIMIT 1".encode()
 _LAST_LEAF: Final = b"""
     SELECT index + 1, xact::text, entry_id, xact >= pg_snapshot_xmax(pg_current_snapshot())
     FROM audit_leaf ORDER BY index DESC LIMIT 1
@@ -108,14 +104,13 @@ async def run_sequencer(work: UnitOfWork, signer: Signer, *, every: float = 0.5)
         await asyncio.sleep(pause)
 
 
-async def _head(driver: Driver, signer: Signer) -> _Head:
-    signed = await (await driver.execute(_LAST_CHECKPOINT)).fetchone()
+async def _head(driver: nodes.Driver, signer: Signer) -> _Head:
+    checkpoint = await nodes.newest_checkpoint(driver)
     last = await (await driver.execute(_LAST_LEAF)).fetchone()
-    if signed is None and last is None:
+    if checkpoint is None and last is None:
         return _NOTHING
-    if signed is None or last is None:
+    if checkpoint is None or last is None:
         raise nodes.TreeBroken("there are leaves without a checkpoint, or a checkpoint without leaves")
-    checkpoint = Checkpoint.of_row(signed)
     size, xact, entry_id, from_the_future = last
     if size != checkpoint.size:
         raise nodes.TreeBroken(f"{size} leaves are stored, and {checkpoint.size} were signed")
@@ -134,7 +129,7 @@ async def _head(driver: Driver, signer: Signer) -> _Head:
     return _Head(size, peaks, xact, entry_id)
 
 
-async def _extend(driver: Driver, signer: Signer, head: _Head, rows: Sequence[Sequence[Any]]) -> None:
+async def _extend(driver: nodes.Driver, signer: Signer, head: _Head, rows: Sequence[Sequence[Any]]) -> None:
     frontier = Frontier(head.size, head.peaks)
     leaves: list[tuple[int, int, str, bytes]] = []
     full: list[tuple[Node, bytes]] = []
@@ -167,6 +162,6 @@ async def _extend(driver: Driver, signer: Signer, head: _Head, rows: Sequence[Se
     )
 
 
-async def _one(driver: Driver, statement: bytes, parameters: Sequence[Any] | None = None) -> Any:
+async def _one(driver: nodes.Driver, statement: bytes, parameters: Sequence[Any] | None = None) -> Any:
     row = await (await driver.execute(statement, parameters)).fetchone()
     return None if row is None else row[0]

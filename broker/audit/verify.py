@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from heapq import heappop, heappush, heapreplace
 from typing import Any, Final, TypeAlias, assert_never
 
-import psycopg
 from psycopg import IsolationLevel
 
 from broker.audit import leaf
 from broker.audit.checkpoint import ROW, Checkpoint, PublicKey
 from broker.audit.comparison import Comparison, StoredLeaf, StoredNode
+from broker.audit.nodes import Driver
 from broker.audit.report import Report
 from broker.audit.tree import Node
 
@@ -52,7 +52,6 @@ class Held:
     checkpoint: Checkpoint
 
 
-Driver: TypeAlias = "psycopg.AsyncConnection[Any]"
 Stored: TypeAlias = StoredLeaf | StoredNode | Checkpoint | Held
 Place: TypeAlias = tuple[int, int, int]
 Stream: TypeAlias = AsyncGenerator[tuple[Place, Stored], None]
