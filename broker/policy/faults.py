@@ -55,7 +55,7 @@ class Faults:
 
 def hint(word: str, known: Iterable[str]) -> str:
     """The nearest known word, as the end of a sentence; empty when none is near."""
-    candidates = sorted(known)
+    candidates = sorted(map(str, known))
     folded = {candidate.casefold(): candidate for candidate in candidates}
     near = folded.get(word.strip().casefold())
     if near is None:

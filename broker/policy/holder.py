@@ -22,6 +22,8 @@ from broker.policy.snapshot import PolicySnapshot, prepare
 from broker.policy.source import digest_of, read_folder
 
 _KEPT: Final = 4
+_LOGGED: Final = 2_000
+"""Characters of a failure that go into the log; `last_error` has all of it."""
 _log = structlog.get_logger(__name__)
 
 
@@ -117,4 +119,4 @@ class Policies:
         self._tried = digest
         if not said_before:
             self.last_error = LoadFailure(self._clock.now(), detail, faults)
-            _log.error("policy_not_loaded", alarm=True, in_force=self._current.digest, detail=detail)
+            _log.error("policy_not_loaded", alarm=True, kept=self._current.digest, detail=detail[:_LOGGED])

@@ -143,12 +143,15 @@ class _Reader:
         access_rows = () if access is None else RowReader(ACCESS, faults).access_rows(access)
         definitions = {} if statements is None else model.read(MODEL, statements, faults)
         # 2. The registers. The rest names their ids, so with a fault here it would only echo it, line by line.
+        before = len(faults)
         documents = self._documents((AGENCIES, PURPOSES, CAVEATS, PARTNERS))
-        faults.refuse_any()
+        if len(faults) != before:
+            faults.refuse_any()
         agencies = registers.agencies(documents[AGENCIES], faults)
         purposes = registers.purposes(documents[PURPOSES], faults)
         caveats = registers.caveats(documents[CAVEATS], faults)
-        faults.refuse_any()
+        if len(faults) != before:
+            faults.refuse_any()
         # 3. What names them.
         ids = Registers(agencies.tree, purposes.tree, purposes.civil)
         partners = registers.partners(documents[PARTNERS], agencies.tree, purposes.tree, caveats, faults)

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails, to_json
 from broker.policy.faults import Faults, hint, quoted
 
 MAX_DEPTH: Final = 10
-MAX_NODES: Final = 50_000
+MAX_NODES: Final = 20_000
 
 Plain: TypeAlias = bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 Path: TypeAlias = tuple[str | int, ...]

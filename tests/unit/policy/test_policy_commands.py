@@ -1,0 +1,155 @@
+"""The commands, and the page that teaches authors: every example on it is run."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from broker.cli.policy import app
+from tests.support.policy_files import SHIPPED, appended, shipped, written
+
+README = (SHIPPED / "README.md").read_text()
+_BLOCK = re.compile(r"^```(\w+)(?: (file|append)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a copy of the policies, as an author stands in it."""
+    written(shipped(), tmp_path / "policies")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(command: str) -> tuple[int, str]:
+    program, group, *arguments = shlex.split(command)
+    assert (program, group) == ("broker", "policy")
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, result.output
+
+
+def test_check_says_what_it_read(here: Path) -> None:
+    code, said = run("broker policy check policies")
+    assert code == 0
+    assert re.fullmatch(r"policies: 25 files, 103 rows, 6 suites pass, digest sha256:[0-9a-f]{64}\n", said)
+
+
+def test_check_without_a_folder_takes_the_settings_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "policies").rename(here / "elsewhere")
+    assert run("broker policy check")[0] == 1
+    monkeypatch.setenv("BROKER_POLICIES", str(here / "elsewhere"))
+    assert run("broker policy check")[0] == 0
+
+
+def test_check_names_file_line_and_reason_and_exits_1(here: Path) -> None:
+    written(appended("owners/DOS.csv", "p, DOS, fbi, release, any, any, permission, allow"), here / "policies")
+    assert run("broker policy check policies") == (
+        1,
+        "policies/owners/DOS.csv:11: unknown recipient 'fbi'; did you mean 'FBI'?\n",
+    )
+
+
+def test_test_counts_the_rows_tried(here: Path) -> None:
+    code, said = run("broker policy test policies")
+    assert code == 0
+    assert "103 of 103 rows decided at least one of them" in said
+    written(
+        appended("owners/DOS.csv", "p, DOS, FBI, release, threat_to_life, count, nothing, allow"), here / "policies"
+    )
+    code, said = run("broker policy test policies")
+    assert code == 1
+    assert "103 of 104 rows" in said
+    assert "policies/owners/DOS.csv:11: no case in tests/ is decided by this row" in said
+
+
+def test_explain_shows_every_row_and_why_it_does_not_speak(here: Path) -> None:
+    code, said = run(
+        "broker policy explain --owner CBP --recipient FBI --action release --purpose criminal_investigation --item-kind lead"
+    )
+    assert code == 0
+    assert "No, not as asked: the owner's permission is needed." in said
+    assert "with it, allowed by owners/CBP.csv:12" in said
+    assert "standing permission: allow" in said
+    assert "recipient DHS, ICE, ICE-HSI, ICE-ERO: allow" in said
+    assert "does not speak to it: recipient is within:DHS" in said
+
+
+def test_explain_says_of_an_owner_without_a_file_that_it_has_none(here: Path) -> None:
+    (here / "policies" / "owners" / "FBI.csv").unlink()
+    (here / "policies" / "tests" / "default_is_ask_test.yaml").unlink()
+    for path in (here / "policies" / "owners").iterdir():
+        if path.stem not in {"CBP", "DOS", "ICE-HSI", "ICE-ERO"}:
+            path.unlink()
+    code, said = run(
+        "broker policy explain --owner FBI --recipient DOS --action view --purpose criminal_investigation --item-kind lead"
+    )
+    assert code == 0
+    assert "there is no owners/FBI.csv" in said
+    assert "No, with or without the owner's permission. (deny)" in said
+
+
+def test_explain_does_not_guess_at_words_it_does_not_know(here: Path) -> None:
+    code, said = run(
+        "broker policy explain --owner dos --recipient FBI --action release --purpose crime --item-kind lead"
+    )
+    assert code == 2
+    assert "unknown owner 'dos'; did you mean 'DOS'?" in said
+    assert "unknown purpose 'crime'" in said
+
+
+# --- policies/README.md
+
+
+def _steps(block: re.Match[str]) -> Iterator[tuple[str, list[str]]]:
+    """Commands of a console block with the lines shown after each."""
+    for part in block.group(4).split("$ ")[1:]:
+        command, *shown = part.rstrip("\n").split("\n")
+        yield command, shown
+
+
+def _shows(shown: list[str], said: str) -> bool:
+    pattern = "\n".join(shown)
+    # An ellipsis alone on the last line stands for everything more, inside a line for a part of it.
+    tail = "(\n.*)?" if shown[-1] == "…" else "\n"
+    body = "\n".join(shown[:-1]) if shown[-1] == "…" else pattern
+    return re.fullmatch(re.escape(body).replace("…", "[^\n]*") + tail, said, re.DOTALL) is not None
+
+
+def test_the_lesson_for_authors_happens_as_it_is_told(here: Path) -> None:
+    told = 0
+    for block in _BLOCK.finditer(README):
+        kind, how, path, text = block.groups()
+        target = here / "policies" / (path or "")
+        if how == "file":
+            target.write_text(text)
+        elif how == "append":
+            target.write_text(target.read_text() + text)
+        elif kind == "console":
+            for command, shown in _steps(block):
+                code, said = run(command)
+                assert _shows(shown, said), (
+                    f"{command}\n--- the page shows\n{shown}\n--- the command says ({code})\n{said}"
+                )
+                told += 1
+    assert told == 5
+
+
+def test_the_mistakes_on_the_page_are_answered_as_it_says() -> None:
+    faulty = next(block.group(4) for block in _BLOCK.finditer(README) if block.group(1) == "faults")
+    pairs = re.findall(r"^(p,.*)\n    (.*)$", faulty, re.MULTILINE)
+    assert len(pairs) == 10
+    from tests.support.policy_files import faults_of
+
+    for row, reason in pairs:
+        assert faults_of(appended("owners/DOS.csv", row)) == [f"owners/DOS.csv:11: {reason}"]
+
+
+def test_the_page_names_every_file_and_every_word() -> None:
+    from broker.kernel.words import Action, ItemKind
+    from broker.policy.bundle import Effect, Needs
+    from broker.policy.source import SINGLE
+
+    for word in (*SINGLE, *Action, *ItemKind, *Needs, *Effect):
+        assert f"`{word}`" in README, word

@@ -1,0 +1,108 @@
+"""The authors' suites: what they find, and that a policy which fails them is not loaded."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from broker.policy import suite
+from broker.policy.cases import Answer
+from broker.policy.engine import PolicyEngine
+from broker.policy.faults import PolicyInvalid
+from broker.policy.snapshot import prepare
+from broker.policy.source import from_files
+from tests.support.policy_files import appended, edited, shipped
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def said_of(files: dict[str, bytes]) -> str:
+    with pytest.raises(PolicyInvalid) as invalid:
+        prepare(files, NOW)
+    return str(invalid.value)
+
+
+def test_the_shipped_suites_pass_and_try_every_row() -> None:
+    bundle = from_files(shipped())
+    report = suite.run(PolicyEngine(bundle), bundle)
+    assert report.faults == ()
+    assert report.rows == bundle.rows == len(bundle.share_rows) + len(bundle.access_rows)
+    assert report.questions > 1_000
+
+
+def test_a_rule_that_opens_more_than_its_suite_expects_is_not_loaded() -> None:
+    # The author meant the department and wrote the world.
+    said = said_of(edited("owners/CBP.csv", "within:DHS, release, under", "any, release, under"))
+    assert "FBI release criminal_investigation candidate_list with none: expected needs_permission" in said
+    assert "the answer is allow because of owners/CBP.csv:9" in said
+
+
+def test_a_rule_that_is_taken_away_is_missed() -> None:
+    said = said_of(edited("owners/CBP.csv", "p, CBP, within:DHS", "# p, CBP, within:DHS"))
+    assert "ICE-ERO release threat_to_life lead with none: expected allow, and the answer is needs_permission" in said
+
+
+def test_a_row_that_nobody_tried_is_not_loaded() -> None:
+    said = said_of(appended("owners/DOS.csv", "p, DOS, FBI, release, threat_to_life, count, nothing, allow"))
+    assert said == "owners/DOS.csv:11: no case in tests/ is decided by this row; add one, or remove it"
+
+
+def test_a_row_in_the_shadow_of_another_is_found() -> None:
+    # Every question that this row speaks to is answered by the one above it.
+    said = said_of(appended("owners/DOS.csv", "p, DOS, FBI, release, any, any, permission, allow"))
+    assert said == "owners/DOS.csv:11: no case in tests/ is decided by this row; add one, or remove it"
+
+
+def test_what_a_table_does_not_list_is_expected_to_be_deny() -> None:
+    said = said_of(
+        edited(
+            "tests/dos_test.yaml",
+            "      - {answer: needs_permission}\n",
+            "      - {recipients: [FBI], answer: needs_permission}\n",
+        )
+    )
+    assert (
+        "CBP view criminal_investigation candidate_list with none: expected deny, and the answer is needs_permission"
+        in said
+    )
+    assert ": FBI " not in said
+
+
+def test_the_three_answers_exclude_each_other() -> None:
+    files = appended("owners/DOS.csv", "p, DOS, VENDOR-EX, any, any, any, nothing, deny")
+    bundle = from_files(files)
+    engine = PolicyEngine(bundle)
+    asked = {case.question: suite.answer_of(engine, case.question)[0] for one in bundle.suites for case in one.shares}
+    assert set(asked.values()) == set(Answer)
+    for question, answer in asked.items():
+        if question.recipient == "VENDOR-EX" and question.owner == "DOS":
+            assert answer is Answer.DENY
+
+
+def test_a_role_that_may_more_or_less_than_listed_is_found() -> None:
+    assert "item_review: the role analyst may, against what is expected" in said_of(
+        appended("access.csv", "p, analyst, item_review")
+    )
+    assert "case_open: the role analyst may not, against what is expected" in said_of(
+        edited("access.csv", "p, analyst, case_open\n", "")
+    )
+
+
+def test_a_search_that_would_be_sent_against_what_is_expected_is_found() -> None:
+    said = said_of(
+        edited(
+            "partners.yaml", "probe_kinds: [photo, video_still, document]", "probe_kinds: [photo, video_still, sketch]"
+        )
+    )
+    assert (
+        "a sketch is no probe that the agreement knows: expected probe_kind_not_agreed, and the answer is no refusal"
+        in said
+    )
+
+
+def test_a_failure_stands_at_the_line_of_its_case() -> None:
+    files = edited("tests/cbp_test.yaml", "    expect: allow\n  - name: FBI", "    expect: deny\n  - name: FBI")
+    text = files["tests/cbp_test.yaml"].decode().split("\n")
+    line = next(number for number, one in enumerate(text, start=1) if "name: the component that asked looks" in one)
+    assert said_of(files).startswith(
+        f"tests/cbp_test.yaml:{line}: the component that asked looks at CBP's list: expected deny"
+    )
