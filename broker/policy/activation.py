@@ -5,7 +5,7 @@ activated: the activation waits for the decisions that hold the row, and the nex
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import sqlalchemy as sa
@@ -56,26 +56,18 @@ async def activate(tx: Transaction, bundle: PolicyBundle, by: str) -> str | None
     return before
 
 
-async def in_force_for_share(tx: Transaction) -> str:
-    """The digest in force, locked against activation until the transaction ends.
+async def in_force_for_share(tx: Transaction) -> str | None:
+    """The digest in force, locked against activation until the transaction ends; None before the first activation.
 
-    Raises PolicyEngineFailure when nothing is in force: then nothing may be decided.
+    Without a policy in force nothing may be decided.
     """
-    return await _digest(tx, _SHARED)
+    digest: str | None = (await tx.execute(_SHARED)).scalar_one_or_none()
+    return digest
 
 
-async def in_force(tx: Transaction) -> str:
-    """The digest in force at this moment, not locked: for showing, and for dry runs, which promise nothing.
-
-    Raises PolicyEngineFailure when nothing is in force.
-    """
-    return await _digest(tx, _SEEN)
-
-
-async def _digest(tx: Transaction, statement: sa.Select[tuple[str]]) -> str:
-    digest: str | None = (await tx.execute(statement)).scalar_one_or_none()
-    if digest is None:
-        raise PolicyEngineFailure("no policy is in force")
+async def in_force(tx: Transaction) -> str | None:
+    """The digest in force at this moment, not locked: for showing, and for dry runs, which promise nothing."""
+    digest: str | None = (await tx.execute(_SEEN)).scalar_one_or_none()
     return digest
 
 
@@ -99,19 +91,20 @@ class PolicyInForce:
 
         None is a Deny: nothing may be decided without the policy in force, and least of all under another one.
         """
-        return await self._snapshot(tx, in_force_for_share)
+        return await self._snapshot(tx, await in_force_for_share(tx))
 
     async def unlocked(self, tx: Transaction) -> PolicySnapshot | None:
         """The same without the lock, for answers that promise nothing."""
-        return await self._snapshot(tx, in_force)
+        return await self._snapshot(tx, await in_force(tx))
 
-    async def _snapshot(self, tx: Transaction, find: Callable[[Transaction], Awaitable[str]]) -> PolicySnapshot | None:
-        digest = None
+    async def _snapshot(self, tx: Transaction, digest: str | None) -> PolicySnapshot | None:
+        if digest is None:
+            _log.error("no_policy_in_force", alarm=True)
+            return None
+        held = self._policies.snapshot_for(digest)
+        if held is not None:
+            return held
         try:
-            digest = await find(tx)
-            held = self._policies.snapshot_for(digest)
-            if held is not None:
-                return held
             files = await fetch(tx, digest)
             # Building runs the suites: some tenths of a second, once per process and policy, beside the loop.
             return await asyncio.to_thread(self._policies.adopt, digest, files)
