@@ -117,6 +117,9 @@ def _public_keys(settings: Settings, file: Path | None) -> tuple[PublicKey, ...]
     if file is None:
         return known_public_keys(settings.home / "keys")
     try:
-        return read_public_keys(file.read_text("utf-8"))
-    except ValueError as error:
-        raise ConfigurationError(f"{file} does not hold keys as `broker audit public-key` prints them") from error
+        keys = read_public_keys(file.read_text("utf-8"))
+    except ValueError:
+        keys = ()
+    if not keys:
+        raise ConfigurationError(f"{file} does not hold keys as `broker audit public-key` prints them")
+    return keys
