@@ -39,6 +39,7 @@ def bare_app() -> FastAPI:
         # The interactive pages load scripts from elsewhere; the file in openapi/ is the statement.
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         redirect_slashes=False,
     )
     problems.install(app)

@@ -25,7 +25,7 @@ class JobQueue:
     """Jobs of fixed names, each with one argument: the id of what it is about."""
 
     def __init__(self, conninfo: str, handlers: Mapping[str, Handler]) -> None:
-        connector = procrastinate.PsycopgConnector(conninfo=conninfo, min_size=1, max_size=8, open=False)
+        connector = procrastinate.PsycopgConnector(conninfo=conninfo, min_size=1, max_size=8)
         self._app = procrastinate.App(connector=connector)
         for name, handler in handlers.items():
             self._register(name, handler)

@@ -75,7 +75,7 @@ async def read_checkpoint(caller: Auditing, held: ServicesDep) -> CheckpointRepl
         size=checkpoint.size,
         root=_base64(checkpoint.root),
         at=checkpoint.at,
-        text=checkpoint.text(),
+        text=checkpoint.text,
     )
 
 
@@ -93,7 +93,7 @@ async def read_proof(
         size=proof.size,
         leaf=proof.leaf,
         path=[_base64(step) for step in proof.path],
-        checkpoint=proof.checkpoint.text(),
+        checkpoint=proof.checkpoint.text,
     )
 
 
