@@ -42,6 +42,8 @@ def read_status(reply: WireReply) -> Outcome | None:
     if reply.status != 200:
         return _failure(reply.status)
     word, result = _status(reply.json)
+    if not isinstance(word, str):
+        return MALFORMED
     if word == "COMPLETED":
         return None if result is None else read_candidates(result)
     if word in _WAITING:
