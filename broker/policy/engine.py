@@ -63,11 +63,11 @@ class PolicyEngine:
 
     def ask(self, question: ShareQuestion) -> Verdict:
         """The owner's answer. Raises PolicyEngineFailure, which the caller must treat as a Deny with an alarm."""
-        rows = self.rows_of(question.owner)
-        if not rows:
-            # 1. An owner without a file lets nothing pass. Casbin is not asked, for it allows when it has no row.
-            return Refused(rule=None)
         try:
+            rows = self.rows_of(question.owner)
+            if not rows:
+                # 1. An owner without a file lets nothing pass. Casbin is not asked: without a row it may allow.
+                return Refused(rule=None)
             # 2. Casbin's answer, and beside it the plain one, which names the row.
             allowed = self.casbin_allows(question)
             verdict = self.matching.explain(rows, question)

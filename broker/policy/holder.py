@@ -116,7 +116,8 @@ class Policies:
         detail = broken.detail if isinstance(broken, BrokerError) else type(broken).__name__
         faults = broken.faults if isinstance(broken, PolicyInvalid) else ()
         said_before = self.last_error is not None and self.last_error.detail == detail
-        self._tried = digest
+        # What is wrong with the files stays wrong until they change; anything else may be over at the next try.
+        self._tried = digest if isinstance(broken, BrokerError) else None
         if not said_before:
             self.last_error = LoadFailure(self._clock.now(), detail, faults)
             _log.error("policy_not_loaded", alarm=True, kept=self._current.digest, detail=detail[:_LOGGED])

@@ -152,6 +152,13 @@ def test_whatever_breaks_while_building_the_old_policy_stays(
     assert policies.current is before
     assert policies.last_error is not None
     assert policies.last_error.detail == "MemoryError"
+    # That was no fault of the files, so they are tried again; and one alarm was enough.
+    with capture_logs() as logs:
+        assert not policies.reload()
+    assert logs == []
+    monkeypatch.undo()
+    assert policies.reload()
+    assert policies.last_error is None
 
 
 def test_an_agency_that_is_removed_with_its_rules_gets_and_gives_nothing(folder: Path, policies: Policies) -> None:
