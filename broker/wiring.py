@@ -26,6 +26,7 @@ from broker.jobs.queue import JobQueue, every
 from broker.kernel.clock import SystemClock
 from broker.kernel.errors import ConfigurationError
 from broker.oversight.reports import Reports
+from broker.oversight.trail import AuditTrail
 from broker.partners.dispatch import Dispatcher
 from broker.partners.registry import Registry
 from broker.policy.activation import PolicyInForce, activate, in_force
@@ -143,7 +144,6 @@ def _services(held: Parts) -> Services:
     items = ItemWriter(held.sealer)
     door = DecisionService(work, Loader(ItemReader(held.sealer), PolicyInForce(held.policies)))
     return Services(
-        work=work,
         clock=clock,
         authenticator=_authenticator(held.settings, clock),
         policies=held.policies,
@@ -156,7 +156,9 @@ def _services(held: Parts) -> Services:
         derive=DeriveService(work, door, items),
         releases=ReleaseService(work, door, ReleaseRepository(held.sealer)),
         grants=GrantService(work),
+        trail=AuditTrail(work),
         reports=Reports(work, clock),
+        digest_in_force=lambda: _digest_in_force(held),
         ready=lambda: _ready(held),
     )
 
@@ -196,13 +198,16 @@ async def _reload(held: Parts) -> None:
             await record(tx, refused)
 
 
+async def _digest_in_force(held: Parts) -> str | None:
+    async with held.work.begin() as tx:
+        return await in_force(tx)
+
+
 async def _ready(held: Parts) -> bool:
     try:
-        async with held.work.begin() as tx:
-            digest = await in_force(tx)
+        return await _digest_in_force(held) is not None
     except Exception:  # noqa: BLE001 - whatever is wrong with the database, this process cannot serve
         return False
-    return digest is not None
 
 
 def _conninfo(app_url: str) -> str:

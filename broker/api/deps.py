@@ -7,8 +7,6 @@ from pydantic import AfterValidator
 
 from broker.api.auth import Caller
 from broker.api.services import Services
-from broker.audit.events import CallRefused
-from broker.audit.recorder import record
 from broker.kernel.errors import Forbidden, IdempotencyKeyMissing, Invalid
 from broker.kernel.ids import is_opaque_id
 from broker.policy.question import Act, RoleQuestion
@@ -51,8 +49,7 @@ class Allowed:
         engine = held.policies.current.engine
         if any(engine.ask_role(RoleQuestion(role=role, act=self.act)) for role in caller.roles):
             return caller
-        async with held.work.begin() as tx:
-            await record(tx, CallRefused(actor=caller.actor, route=self.act.value, status=403))
+        await held.trail.refused(caller.actor, self.act.value, Forbidden.status)
         raise Forbidden(f"none of your roles may do this ({self.act.value})")
 
 

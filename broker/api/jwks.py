@@ -10,10 +10,11 @@ from joserfc.jwk import KeySet
 
 from broker.kernel.clock import Clock
 from broker.kernel.errors import Unavailable
-from broker.kernel.wire import WireFailure
+from broker.kernel.wire import WireFailure, WireReply
 from broker.transport import Budget, Transport
 
 _FRESH: Final = timedelta(minutes=5)
+_OK: Final = 200
 _PAUSE: Final = timedelta(seconds=10)
 _log = structlog.get_logger(__name__)
 
@@ -44,10 +45,14 @@ class JwksSource:
         try:
             async with Transport() as transport:
                 reply = await transport.wire(self._base, budget).send("GET", self._path, idempotent=True)
-            if reply.status != 200 or not isinstance(reply.json, dict):
-                raise ValueError("not a key set")
-            self._held = KeySet.import_key_set(reply.json)  # type: ignore[arg-type]
+            self._held = _key_set(reply)
             self._next = self._clock.now() + _FRESH
         except (WireFailure, ValueError, KeyError) as fault:
             _log.error("issuer_keys_not_fetched", kind=type(fault).__name__)
             self._next = self._clock.now() + _PAUSE
+
+
+def _key_set(reply: WireReply) -> KeySet:
+    if reply.status != _OK or not isinstance(reply.json, dict):
+        raise ValueError("not a key set")
+    return KeySet.import_key_set(reply.json)  # type: ignore[arg-type]

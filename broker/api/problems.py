@@ -60,7 +60,7 @@ def install(app: FastAPI) -> None:
 
 
 async def _broker_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, BrokerError)  # noqa: S101 - the handler is registered for this class alone
+    assert isinstance(error, BrokerError)
     if isinstance(error, NotFound):
         return not_found()
     occurrence = new_id("occ")
@@ -72,7 +72,7 @@ async def _broker_error(_request: Request, error: Exception) -> Response:
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - the handler is registered for this class alone
+    assert isinstance(error, RequestValidationError)
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return problem(400, *_TITLES[400], "the body is not JSON", occurrence=new_id("occ"))
@@ -88,12 +88,12 @@ def _faults(faults: Sequence[Any], prefix: str) -> Response:
 
 
 async def _invalid_part(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, InvalidBody)  # noqa: S101 - the handler is registered for this class alone
+    assert isinstance(error, InvalidBody)
     return _faults(error.fault.errors(include_input=False, include_url=False, include_context=False), "/request")
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - the handler is registered for this class alone
+    assert isinstance(error, HTTPException)
     if error.status_code == NotFound.status:
         return not_found()
     slug, title = _TITLES.get(error.status_code, ("request-refused", "The request was refused"))

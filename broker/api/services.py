@@ -9,6 +9,7 @@ from broker.decision.service import DecisionService
 from broker.grants.service import GrantService
 from broker.kernel.clock import Clock
 from broker.oversight.reports import Reports
+from broker.oversight.trail import AuditTrail
 from broker.partners.registry import Registry
 from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
@@ -16,14 +17,12 @@ from broker.products.review import ReviewService
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
 from broker.search.service import SearchService
-from broker.storage.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The use cases, and what the edge itself needs."""
 
-    work: UnitOfWork
     clock: Clock
     authenticator: Authenticator
     policies: Policies
@@ -36,5 +35,7 @@ class Services:
     derive: DeriveService
     releases: ReleaseService
     grants: GrantService
+    trail: AuditTrail
     reports: Reports
+    digest_in_force: Callable[[], Awaitable[str | None]]
     ready: Callable[[], Awaitable[bool]]

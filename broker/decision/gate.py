@@ -93,7 +93,7 @@ Alarm = Callable[[Exception], None]
 class Facts:
     """What is so at the moment of the decision: read under lock, and nothing of it is the asker's word."""
 
-    def __init__(  # noqa: PLR0913 - each is a separate fact, and none has a safe default
+    def __init__(
         self,
         *,
         lineage: Lineage,
@@ -237,7 +237,10 @@ class _Deliberation:
         if covering:
             return
         self._against(
-            ReasonCode.PERMISSION_MISSING, owner, f"no grant of {owner} on record covers this; {owner} can give it", rule
+            ReasonCode.PERMISSION_MISSING,
+            owner,
+            f"no grant of {owner} on record covers this; {owner} can give it",
+            rule,
         )
         self.missing.append(
             Missing(owner=owner, action=self.question.action, recipient=self.question.recipient, purpose=purpose)

@@ -53,7 +53,7 @@ class Loader:
         """What each part of a derived item uses."""
         return await self._items.sources(tx, item_id)
 
-    async def facts(  # noqa: PLR0913 - the locks and the replay have to be said by whoever decides
+    async def facts(
         self,
         tx: Transaction,
         question: Question,

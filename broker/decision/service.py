@@ -141,7 +141,7 @@ class DecisionService:
         """
         return await self._ask(tx, actor, item_id, wish, "release", lock=True, release=release)
 
-    async def again(  # noqa: PLR0913 - a replay has to say whose release, by whom, and what it counted
+    async def again(
         self,
         tx: Transaction,
         actor: Actor,
@@ -164,7 +164,7 @@ class DecisionService:
         await _record(tx, actor, judgement, "package", release)
         return judgement
 
-    async def _ask(  # noqa: PLR0913 - the channel and its lock are what differs
+    async def _ask(
         self,
         tx: Transaction,
         actor: Actor,
@@ -190,7 +190,7 @@ class DecisionService:
         kept = lock and bool(judgement.outcome)
         return Asked(judgement, Released(_DOOR, stored.open(), judgement) if kept else None)
 
-    async def _judge(  # noqa: PLR0913 - see _ask
+    async def _judge(
         self,
         tx: Transaction,
         question: Question,
@@ -304,5 +304,3 @@ async def _record(
             policy_digest=judgement.policy_digest,
         ),
     )
-
-

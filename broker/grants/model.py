@@ -53,7 +53,7 @@ class Evidence(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     reference: str = Field(min_length=1, max_length=500)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}\Z")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Terms(BaseModel):

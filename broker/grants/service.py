@@ -81,9 +81,7 @@ class GrantService:
             now = await tx.clock()
             await repository.revoke(tx, grant.id, actor.sub, now, reason)
             await record(tx, GrantRevoked(actor=actor, grant_id=grant.id, owner=grant.terms.owner, reason=reason))
-        return grant.model_copy(
-            update={"status": GrantStatus.REVOKED, "revoked_at": now, "revocation_reason": reason}
-        )
+        return grant.model_copy(update={"status": GrantStatus.REVOKED, "revoked_at": now, "revocation_reason": reason})
 
     async def read(self, actor: Actor, grant_id: str) -> Grant:
         """One grant, for those who may see it."""

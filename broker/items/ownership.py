@@ -25,8 +25,6 @@ async def custodian_of(tx: Transaction, item_id: str, owner: AgencyId) -> Agency
 
 async def custodian_in_case(tx: Transaction, case_id: str, owner: AgencyId) -> AgencyId | None:
     """The component that holds anything of *owner* obtained under that case; None when there is nothing."""
-    statement = (
-        select(_MARKINGS.c.asked_by).where(_MARKINGS.c.case_id == case_id, _MARKINGS.c.owner == owner).limit(1)
-    )
+    statement = select(_MARKINGS.c.asked_by).where(_MARKINGS.c.case_id == case_id, _MARKINGS.c.owner == owner).limit(1)
     component = (await tx.execute(statement)).scalar_one_or_none()
     return None if component is None else AgencyId(component)

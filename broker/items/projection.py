@@ -1,8 +1,10 @@
 """Parts of a content by JSON Pointer (RFC 6901). Pure."""
 
-from typing import Any
+from typing import Any, Final
 
 from broker.items.model import Content
+
+_DIGITS: Final = 10
 
 
 class PointerUnresolved(ValueError):
@@ -12,8 +14,8 @@ class PointerUnresolved(ValueError):
 def resolve(content: Content, pointer: str) -> Any:
     """The value at *pointer*; raises PointerUnresolved."""
     value: Any = content
-    for token in _tokens(pointer):
-        value = _step(value, token)
+    for name in _names(pointer):
+        value = _step(value, name)
     return value
 
 
@@ -22,21 +24,22 @@ def project(content: Content, pointers: tuple[str, ...]) -> dict[str, Any]:
     return {pointer: resolve(content, pointer) for pointer in pointers}
 
 
-def _tokens(pointer: str) -> list[str]:
+def _names(pointer: str) -> list[str]:
     if not pointer.startswith("/"):
         raise PointerUnresolved("a JSON Pointer begins with '/'")
-    tokens = []
+    names = []
     for raw in pointer[1:].split("/"):
         if "~" in raw.replace("~0", "").replace("~1", ""):
             raise PointerUnresolved("'~' is written '~0' in a JSON Pointer")
-        tokens.append(raw.replace("~1", "/").replace("~0", "~"))
-    return tokens
+        names.append(raw.replace("~1", "/").replace("~0", "~"))
+    return names
 
 
-def _step(value: Any, token: str) -> Any:
-    if isinstance(value, dict) and token in value:
-        return value[token]
-    plain = token.isascii() and token.isdigit() and (token == "0" or not token.startswith("0"))
-    if isinstance(value, list) and plain and int(token) < len(value):
-        return value[int(token)]
+def _step(value: Any, name: str) -> Any:
+    if isinstance(value, dict) and name in value:
+        return value[name]
+    # An index is written without leading zeros, so that one place has one pointer.
+    index = name.isascii() and name.isdigit() and len(name) < _DIGITS and str(int(name)) == name
+    if isinstance(value, list) and index and int(name) < len(value):
+        return value[int(name)]
     raise PointerUnresolved("the pointer leads to nothing in this content")

@@ -80,6 +80,6 @@ async def every(seconds: float, name: str, act: Callable[[], Awaitable[Any]]) ->
     while True:
         try:
             await act()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the next round must come
             _log.exception("periodic_work_failed", work=name)
         await asyncio.sleep(seconds)

@@ -87,9 +87,7 @@ class Reports:
             # Recorded first, so that a report's own reading is never behind its own rows.
             await record(
                 tx,
-                ReportRead(
-                    actor=actor, report=name, since=since.isoformat(), until=until.isoformat()
-                ),
+                ReportRead(actor=actor, report=name, since=since.isoformat(), until=until.isoformat()),
             )
             rows = [_plain(dict(row)) for row in (await tx.execute(text(query.sql), used)).mappings()]
             entries = await tx.execute(

@@ -110,9 +110,7 @@ class ReviewService:
         )
         reviewers = await self._complete_reviewers(tx, item.id, len(candidates))
         await record(tx, ItemReviewed(actor=actor, item_id=item.id, review_id=review_id, dispositions=len(findings)))
-        return Review(
-            id=review_id, item=item.id, complete=reviewers >= _REVIEWERS_NEEDED, reviewers=reviewers
-        )
+        return Review(id=review_id, item=item.id, complete=reviewers >= _REVIEWERS_NEEDED, reviewers=reviewers)
 
     async def _refuse_second_thoughts(self, tx: Transaction, item: ItemId, reviewer: str, named: set[str]) -> None:
         statement = (
@@ -129,9 +127,7 @@ class ReviewService:
 
     async def _complete_reviewers(self, tx: Transaction, item: ItemId, candidates: int) -> int:
         """How many people have been through the whole list; notes the moment when two have."""
-        rows = (
-            await tx.execute(select(_DISPOSITIONS).where(_DISPOSITIONS.c.item_id == item))
-        ).all()
+        rows = (await tx.execute(select(_DISPOSITIONS).where(_DISPOSITIONS.c.item_id == item))).all()
         by_reviewer: dict[str, dict[str, str]] = {}
         for row in rows:
             by_reviewer.setdefault(row.reviewer, {})[row.candidate] = row.disposition

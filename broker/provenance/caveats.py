@@ -51,21 +51,19 @@ class Passing:
 
 def shortfall(caveat: Caveat, passing: Passing) -> str | None:
     """Why the caveat is not met, in words for the requester; None when it is met."""
-    if passing.recipient == passing.owner:
+    # The asking component's own look, and the owner's getting its own back, are no passing on.
+    if passing.recipient == passing.owner or passing.action is Action.VIEW:
         return None
     match caveat.check:
         case Check.NOTICE:
             return None
         case Check.NEVER_PASSED_ON:
-            return None if passing.action is Action.VIEW else f"{caveat.code}: the owner lets nobody pass this on"
+            return f"{caveat.code}: the owner lets nobody pass this on"
         case Check.WITHIN_OWNER_DEPARTMENT:
             department = passing.agencies.root(passing.owner)
-            if department is not None and passing.agencies.within(passing.recipient, department):
-                return None
-            return None if passing.action is Action.VIEW else f"{caveat.code}: only within the owner's department"
+            inside = department is not None and passing.agencies.within(passing.recipient, department)
+            return None if inside else f"{caveat.code}: only within the owner's department"
         case Check.OWNER_MUST_VERIFY:
-            if passing.action is Action.VIEW:
-                return None
             return f"{caveat.code}: the owner has not verified this, and nothing else can stand for it"
         case _:
             assert_never(caveat.check)

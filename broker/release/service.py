@@ -93,7 +93,9 @@ class ReleaseService:
         if request.purpose not in policy.bundle.purposes:
             raise Invalid("the purpose is not in the register, written exactly", "/purpose")
         if request.action is Action.VIEW:
-            raise Invalid("looking at an item is GET /v1/items/{id}; passing on is release or use_in_proceedings", "/action")
+            raise Invalid(
+                "looking at an item is GET /v1/items/{id}; passing on is release or use_in_proceedings", "/action"
+            )
         async with self._work.begin() as tx:
             if await find_case(tx, AgencyId(actor.agency), request.case_id) is None:
                 raise Invalid("case_id names no case of your component", "/case_id")

@@ -6,14 +6,15 @@ from typing import Final
 
 from broker.audit.events import CallbackRefused, service_actor
 from broker.audit.recorder import record
-from broker.kernel.ids import PartnerId
+from broker.kernel.ids import PartnerId, SearchId
 from broker.kernel.words import LegState
 from broker.partners.contract import OrderTerms, RedeliveryAsked, StillPending, Submitted
 from broker.partners.dispatch import Dispatcher
 from broker.partners.registry import Registry
+from broker.search.model import Leg
 from broker.search.repository import SearchRepository
 from broker.search.settling import Settling
-from broker.storage.unit_of_work import UnitOfWork
+from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 CALLBACK: Final = service_actor("callback")
 
@@ -50,21 +51,11 @@ class Callbacks:
         if partner is None:
             return Taken.UNKNOWN
         async with self._work.begin() as tx:
-            held = await self._searches.hold_leg(tx, query.get("transactionId", ""))
-            if held is None or held[1].partner != partner_id:
-                await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason="unknown transaction"))
-                return Taken.UNKNOWN
-            search_id, leg = held
-            if leg.state.final:
-                return Taken.NO_NEWS
-            if leg.state is not LegState.PENDING:
-                return Taken.NOT_YET
-            if leg.task_id != query.get("taskId"):
-                await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason="foreign task"))
-                return Taken.UNKNOWN
-            search = await self._searches.read(tx, search_id)
-        if search is None:
-            return Taken.UNKNOWN
+            waiting = await self._waiting(tx, partner_id, query)
+            search = await self._searches.read(tx, waiting[0]) if isinstance(waiting, tuple) else None
+        if not isinstance(waiting, tuple) or search is None:
+            return waiting if isinstance(waiting, Taken) else Taken.UNKNOWN
+        leg = waiting[1]
         order = OrderTerms(
             transaction_id=leg.transaction_id,
             gallery=partner.entry.gallery,
@@ -76,6 +67,24 @@ class Callbacks:
             return Taken.NO_NEWS
         await self._settling.settle(CALLBACK, leg.transaction_id, partner.entry, outcome)
         return Taken.TAKEN
+
+    async def _waiting(
+        self, tx: Transaction, partner_id: PartnerId, query: Mapping[str, str]
+    ) -> tuple[SearchId, Leg] | Taken:
+        """The leg that waits for this answer, or why there is none."""
+        held = await self._searches.hold_leg(tx, query.get("transactionId", ""))
+        if held is None or held[1].partner != partner_id:
+            await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason="unknown transaction"))
+            return Taken.UNKNOWN
+        leg = held[1]
+        if leg.state.final:
+            return Taken.NO_NEWS
+        if leg.state is not LegState.PENDING:
+            return Taken.NOT_YET
+        if leg.task_id != query.get("taskId"):
+            await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason="foreign task"))
+            return Taken.UNKNOWN
+        return held
 
     async def refuse(self, partner_id: PartnerId, reason: str) -> None:
         """Record a callback that could not be shown to be the partner's."""

@@ -13,7 +13,7 @@ from broker.search.model import CallerStanding, SearchTerms
 _NOT_ATTESTED = "lawful_acquisition_not_attested"
 
 
-def refusal(  # noqa: PLR0913 - the question has these six sides
+def refusal(
     actor: Actor,
     standing: CallerStanding,
     terms: SearchTerms,

@@ -17,8 +17,8 @@ from broker.kernel.ids import SearchId, TransactionId
 from broker.kernel.partner import PartnerEntry
 from broker.kernel.words import LegState
 from broker.partners.contract import (
-    Outcome,
     OrderTerms,
+    Outcome,
     ProbeImage,
     RedeliveryAsked,
     SearchOrder,
@@ -50,7 +50,7 @@ class _EndedMeanwhile(Exception):
 class SearchRun:
     """The job behind a search, and the sweeper that ends what is overdue."""
 
-    def __init__(  # noqa: PLR0913 - the one place where stage 1 comes together
+    def __init__(
         self,
         work: UnitOfWork,
         searches: SearchRepository,
@@ -119,13 +119,13 @@ class SearchRun:
             return TimedOut()
         order = SearchOrder(**self._order(search, leg).model_dump(), probe=image)
 
-        async def sent(number: int) -> None:
+        async def sent(_number: int) -> None:
             await self._sent(search, leg)
 
         dispatched = await self._dispatcher.search(leg.partner, order, deadline_seconds=seconds, on_sent=sent)
         return dispatched.outcome
 
-    async def _poll(  # noqa: PLR0913 - the leg and how long to stay with it
+    async def _poll(
         self, search: Search, leg: Leg, entry: PartnerEntry, task_id: str, wait: float, window_ends: float
     ) -> bool:
         loop = asyncio.get_running_loop()

@@ -32,7 +32,7 @@ class SearchService:
         self._jobs = jobs
         self._clock = clock
 
-    async def submit(  # noqa: PLR0913 - who, what, with which image, under which policy, once
+    async def submit(
         self,
         actor: Actor,
         standing: CallerStanding,

@@ -58,7 +58,7 @@ class Settling:
                     reason = "no answer before the deadline"
                     await self._end(tx, actor, search_id, leg, LegState.TIMED_OUT, reason, None)
 
-    async def _end(  # noqa: PLR0913 - what is written of a leg's end
+    async def _end(
         self,
         tx: Transaction,
         actor: Actor,

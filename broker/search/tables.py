@@ -36,9 +36,7 @@ class LegRow(SQLModel, table=True):
     __tablename__ = "search_leg"
     __table_args__ = (
         UniqueConstraint("search_id", "partner"),
-        Index(
-            "search_leg_open", "deadline_at", postgresql_where=text("state IN ('queued', 'sent', 'pending')")
-        ),
+        Index("search_leg_open", "deadline_at", postgresql_where=text("state IN ('queued', 'sent', 'pending')")),
         Index("search_leg_by_partner", "partner", "requested_at"),
     )
 

@@ -37,9 +37,7 @@ class Person:
             "request": (None, json.dumps(terms), "application/json"),
             "probe": ("probe.jpg", probe, "image/jpeg"),
         }
-        return self.client.post(
-            "/v1/searches", files=files, headers={"Idempotency-Key": key or str(uuid.uuid4())}
-        )
+        return self.client.post("/v1/searches", files=files, headers={"Idempotency-Key": key or str(uuid.uuid4())})
 
 
 class Cast:

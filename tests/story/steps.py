@@ -29,7 +29,9 @@ def shown(fact: object, what: str) -> None:
 def answered(response: httpx.Response, status: int) -> Any:
     """The JSON of a response that has to have this status."""
     if response.status_code != status:
-        raise NotAsTold(f"{response.request.url.path}: {response.status_code} instead of {status}: {response.text[:800]}")
+        raise NotAsTold(
+            f"{response.request.url.path}: {response.status_code} instead of {status}: {response.text[:800]}"
+        )
     return response.json()
 
 
@@ -129,7 +131,7 @@ def one_search_goes_out(story: Story) -> Iterator[str]:
     """An ICE-HSI analyst submits a probe to both partners under an open case"""
     opened = answered(story.analyst.post("/v1/cases", {"reference": "HSI-2026-0001", "title": "Invented case"}), 201)
     story.case = opened["id"]
-    probe = sorted(story.probes.glob("hit-*.jpg"))[0]
+    probe = min(story.probes.glob("hit-*.jpg"))
     with Image.open(probe) as image:
         shown(image.format == "JPEG" and len(image.getexif()) > 0, "the probe is a JPEG with EXIF")
         shown("comment" in image.info, "the probe has a comment")
@@ -163,7 +165,7 @@ def two_partners_compare(story: Story) -> Iterator[str]:
         second = [one["reference"] for one in story.candidates(item)]
         shown(first != second, "another probe gives another list")
     yield f"another probe ({other.name}) gives another list at both"
-    stranger = story.search(sorted(story.probes.glob("stranger-*.jpg"))[0])
+    stranger = story.search(min(story.probes.glob("stranger-*.jpg")))
     shown({leg["state"] for leg in stranger["legs"]} == {"no_hit"}, f"a stranger gives no hit: {stranger['legs']}")
     yield "a stranger gives “no hit” at both, and that answer is the owner's, too"
 
@@ -198,7 +200,10 @@ def four_reviewed_and_written(story: Story) -> Iterator[str]:
         "title": "Possible candidate in two systems",
         "case_id": story.case,
         "parts": [
-            {"text": "The first candidate appears in both lists.", "sources": [{"item": i} for i in story.lists.values()]}
+            {
+                "text": "The first candidate appears in both lists.",
+                "sources": [{"item": i} for i in story.lists.values()],
+            }
         ],
     }
     written = answered(story.analyst.post("/v1/items", lead), 201)
@@ -287,4 +292,3 @@ STEPS: tuple[Callable[[Story], Iterator[str]], ...] = (
     eight_audited,
     nine_counted,
 )
-

@@ -18,10 +18,8 @@ from broker.api.schemas.audit import (
     ReportName,
     ReportReply,
 )
-from broker.audit import reader
-from broker.audit.events import AuditRead
-from broker.audit.recorder import record
-from broker.kernel.errors import Invalid, NotFound
+from broker.audit.reader import Filters
+from broker.kernel.errors import Invalid
 from broker.kernel.words import Role
 from broker.policy.question import Act
 
@@ -33,29 +31,36 @@ Auditing = Annotated[Caller, Depends(Allowed(Act.AUDIT_READ))]
 Overseeing = Annotated[Caller, Depends(Allowed(Act.OVERSIGHT_READ))]
 
 
+class EntryQuery:
+    """Which entries are asked for; all that is given must hold."""
+
+    def __init__(
+        self,
+        tag: Annotated[str | None, Query(max_length=100)] = None,
+        actor: Annotated[str | None, Query(max_length=200)] = None,
+        subject: Annotated[str | None, Query(max_length=100)] = None,
+        since: Annotated[str | None, Query(max_length=40)] = None,
+        until: Annotated[str | None, Query(max_length=40)] = None,
+    ) -> None:
+        self.filters = Filters(
+            tag=tag,
+            actor=actor,
+            subject=subject,
+            since=_moment(since, "since") if since is not None else None,
+            until=_moment(until, "until") if until is not None else None,
+        )
+
+
 @router.get("/audit/entries")
-async def list_entries(  # noqa: PLR0913 - each is a way to narrow the list
+async def list_entries(
     caller: Auditing,
     held: ServicesDep,
-    tag: Annotated[str | None, Query(max_length=100)] = None,
-    actor: Annotated[str | None, Query(max_length=200)] = None,
-    subject: Annotated[str | None, Query(max_length=100)] = None,
-    since: Annotated[str | None, Query(max_length=40)] = None,
-    until: Annotated[str | None, Query(max_length=40)] = None,
+    query: Annotated[EntryQuery, Depends()],
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> EntryList:
     """Entries newest first: all of them for an auditor, the own agency's acts for a release officer."""
-    filters = reader.Filters(
-        tag=tag,
-        actor=actor,
-        subject=subject,
-        since=_moment(since, "since") if since is not None else None,
-        until=_moment(until, "until") if until is not None else None,
-    )
-    async with held.work.begin() as tx:
-        page = await reader.entries(tx, _scope(caller), filters, after, limit)
-        await record(tx, AuditRead(actor=caller.actor, query=filters.model_dump_json(exclude_none=True)))
+    page = await held.trail.entries(caller.actor, query.filters, after, limit)
     return EntryList(
         items=[EntryReply(**{**one.model_dump(), "actor_roles": list(one.actor_roles)}) for one in page.items],
         next=page.next,
@@ -66,11 +71,7 @@ async def list_entries(  # noqa: PLR0913 - each is a way to narrow the list
 @router.get("/audit/checkpoint")
 async def read_checkpoint(caller: Auditing, held: ServicesDep) -> CheckpointReply:
     """The newest signed head of the log, for an owner to keep."""
-    async with held.work.begin() as tx:
-        checkpoint = await reader.latest_checkpoint(tx)
-        await record(tx, AuditRead(actor=caller.actor, query="checkpoint"))
-    if checkpoint is None:
-        raise NotFound
+    checkpoint = await held.trail.checkpoint(caller.actor)
     return CheckpointReply(
         size=checkpoint.size,
         root=_base64(checkpoint.root),
@@ -84,9 +85,7 @@ async def read_proof(
     caller: Auditing, held: ServicesDep, event: Annotated[str, Query(min_length=1, max_length=100)]
 ) -> ProofReply:
     """A proof that an entry is part of the newest checkpoint."""
-    async with held.work.begin() as tx:
-        proof = await reader.inclusion_proof(tx, _scope(caller), event)
-        await record(tx, AuditRead(actor=caller.actor, query="proof"))
+    proof = await held.trail.proof(caller.actor, event)
     return ProofReply(
         event_id=proof.event_id,
         index=proof.index,
@@ -129,10 +128,6 @@ async def read_report(
         rows=report.rows,
         entries=report.entries,
     )
-
-
-def _scope(caller: Caller) -> reader.Scope:
-    return reader.EVERYTHING if Role.AUDITOR in caller.roles else reader.Scope(agencies=(caller.agency,))
 
 
 def _moment(text: str, name: str) -> datetime:

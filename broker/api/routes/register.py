@@ -9,7 +9,6 @@ from broker.api.auth import Caller
 from broker.api.deps import Allowed, ServicesDep
 from broker.api.schemas.register import LastErrorReply, PolicyFile, PolicyReply
 from broker.api.schemas.searches import PartnerList, PartnerReply
-from broker.policy.activation import in_force
 from broker.policy.question import Act
 
 router = APIRouter(prefix="/v1", tags=["register"])
@@ -50,12 +49,10 @@ async def read_current_policy(
     """The policy that this process has loaded, the one in force, and the last one that was not taken."""
     del caller
     snapshot, error = held.policies.current, held.policies.last_error
-    async with held.work.begin() as tx:
-        digest_in_force = await in_force(tx)
     bundle = snapshot.bundle
     return PolicyReply(
         digest=snapshot.digest,
-        in_force=digest_in_force,
+        in_force=await held.digest_in_force(),
         loaded_at=snapshot.loaded_at,
         rows=bundle.rows,
         files=[

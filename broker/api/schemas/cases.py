@@ -1,9 +1,10 @@
 """Bodies and replies of cases."""
 
+from pydantic import AwareDatetime
+
 from broker.api.schemas.words import Body, Line, Reply
 from broker.cases.model import Case, CaseStatus
 from broker.kernel.ids import AgencyId, CaseId
-from pydantic import AwareDatetime
 
 
 class NewCase(Body):

@@ -13,7 +13,7 @@ from broker.kernel.words import Action, ItemKind
 class ScopeBody(Body):
     """What the grant is about. One or more members; all that are given must match."""
 
-    items: Annotated[list[Word], Field(max_length=100)] = []
+    items: Annotated[list[Word], Field(max_length=100, default_factory=list)]
     case_id: Word | None = None
     partner: Word | None = None
     kind: ItemKind | None = None
@@ -47,7 +47,7 @@ class NewGrant(Body):
     valid_until: Moment
     max_uses: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
     onward: Flag
-    caveats: Annotated[list[Word], Field(max_length=20)] = []
+    caveats: Annotated[list[Word], Field(max_length=20, default_factory=list)]
     evidence: EvidenceBody
 
     def terms(self) -> Terms:
@@ -136,6 +136,4 @@ class GrantList(Reply):
 
 def grant_reply(grant: Grant) -> GrantReply:
     """The outward form of a grant."""
-    return GrantReply.model_validate(
-        {**grant.model_dump(exclude={"terms"}), **grant.terms.model_dump()}, strict=False
-    )
+    return GrantReply.model_validate({**grant.model_dump(exclude={"terms"}), **grant.terms.model_dump()}, strict=False)

@@ -25,7 +25,7 @@ class PartBody(Body):
     """One paragraph of what is written. Without sources it is the author's component's own."""
 
     text: Text
-    sources: Annotated[list[SourceBody], Field(max_length=200)] = []
+    sources: Annotated[list[SourceBody], Field(max_length=200, default_factory=list)]
 
 
 class NewItem(Body):

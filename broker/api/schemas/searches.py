@@ -19,7 +19,7 @@ class ProbeBody(Body):
     """How it was acquired."""
     acquired_at: Moment
     lawful_acquisition_attested: Flag
-    edits: Annotated[list[Line], Field(max_length=50)] = []
+    edits: Annotated[list[Line], Field(max_length=50, default_factory=list)]
 
 
 class SearchBody(Body):
@@ -31,7 +31,7 @@ class SearchBody(Body):
     legal_basis: Line
     evidentiary_basis: EvidentiaryBasis
     basis_text: Text
-    prior_methods: Annotated[list[Line], Field(max_length=50)] = []
+    prior_methods: Annotated[list[Line], Field(max_length=50, default_factory=list)]
     """Less intrusive means that were tried first (R6)."""
     exigent: Flag = False
     probe: ProbeBody
@@ -128,4 +128,3 @@ def search_reply(search: Search) -> SearchReply:
             LegReply(partner=leg.partner, state=leg.state, reason=leg.reason, item=leg.item_id) for leg in search.legs
         ],
     )
-

@@ -31,9 +31,7 @@ _CHANGED = {
     "case_file": "status, closed_by, closed_at",
     "grant_reach": "active",
     "item": "wrapped_key",
-    "permission_grant": (
-        "status, uses, confirmed_by, confirmed_at, revoked_by, revoked_at, revocation_reason"
-    ),
+    "permission_grant": ("status, uses, confirmed_by, confirmed_at, revoked_by, revoked_at, revocation_reason"),
     "policy_in_force": "digest, activated_at, activated_by",
     "search_leg": "state, reason, item_id, task_id, calls, deadline_at, ended_at",
 }
