@@ -24,7 +24,7 @@ setup:
 	@sh .ci/setup
 
 demo: setup
-	@$(PY) -m demo
+	@$(PY) -m tests.story
 
 test: setup
 	@$(PY) -m pytest -q -n 2 --dist loadgroup -m 'not deep'
@@ -53,10 +53,10 @@ format: setup
 	@$(PY) -m ruff check --fix .
 
 bench: setup
-	@$(PY) -m bench
+	@$(PY) -m tests.bench
 
 bench-deep: setup
-	@$(PY) -m bench --deep
+	@$(PY) -m tests.bench --deep
 
 openapi: setup
 	@$(PY) -m broker openapi

@@ -102,12 +102,52 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         await engine.dispose()
 
 
+class PolicyWatch:
+    """Puts what the policy folder says in force, and looks every second whether it says something else.
+
+    A bad policy is recorded and changes nothing. What could not be activated, because the database was away, is
+    tried again at the next look.
+    """
+
+    def __init__(self, held: Parts) -> None:
+        self._held = held
+        self._activated: str | None = None
+
+    async def activate(self) -> None:
+        """Put this process's newest good policy in force, unless it did so already."""
+        snapshot = self._held.policies.current
+        if snapshot.digest == self._activated:
+            return
+        async with self._held.work.begin() as tx:
+            replaces = await activate(tx, snapshot.bundle, _POLICY_ACTOR.sub)
+            if replaces != snapshot.digest:
+                await record(tx, PolicyActivated(actor=_POLICY_ACTOR, digest=snapshot.digest, replaces=replaces))
+        self._activated = snapshot.digest
+
+    async def look(self) -> None:
+        """Take a changed policy if it is good; record it if it is not."""
+        policies = self._held.policies
+        before = policies.last_error
+        await asyncio.to_thread(policies.reload)
+        await self.activate()
+        error = policies.last_error
+        if error is not None and error is not before:
+            async with self._held.work.begin() as tx:
+                await record(
+                    tx,
+                    PolicyRefused(
+                        actor=_POLICY_ACTOR, faults=max(1, len(error.faults)), in_force=policies.current.digest
+                    ),
+                )
+
+
 @asynccontextmanager
 async def api_services(settings: Settings) -> AsyncIterator[Services]:
     """The API's use cases. Puts the policy found at the start in force and watches its folder from then on."""
     async with parts(settings) as held, held.jobs.opened():
-        await _activate(held, first=True)
-        watch = asyncio.create_task(every(_RELOAD_SECONDS, "policy reload", lambda: _reload(held)))
+        watched = PolicyWatch(held)
+        await watched.activate()
+        watch = asyncio.create_task(every(_RELOAD_SECONDS, "policy reload", watched.look))
         try:
             yield _services(held)
         finally:
@@ -172,30 +212,6 @@ def _authenticator(settings: Settings, clock: SystemClock) -> Authenticator:
         return dev_issuer.public_keys(settings.home)
 
     return Authenticator(development_keys, dev_issuer.ISSUER, settings.audience, clock)
-
-
-async def _activate(held: Parts, *, first: bool) -> None:
-    snapshot = held.policies.current
-    async with held.work.begin() as tx:
-        if first and await in_force(tx) == snapshot.digest:
-            return
-        replaces = await activate(tx, snapshot.bundle, _POLICY_ACTOR.sub)
-        if replaces != snapshot.digest:
-            await record(tx, PolicyActivated(actor=_POLICY_ACTOR, digest=snapshot.digest, replaces=replaces))
-
-
-async def _reload(held: Parts) -> None:
-    """Take a changed policy if it is good; record it if it is not. The one in force stays until then."""
-    before = held.policies.last_error
-    if await asyncio.to_thread(held.policies.reload):
-        await _activate(held, first=False)
-    error = held.policies.last_error
-    if error is not None and error is not before:
-        refused = PolicyRefused(
-            actor=_POLICY_ACTOR, faults=max(1, len(error.faults)), in_force=held.policies.current.digest
-        )
-        async with held.work.begin() as tx:
-            await record(tx, refused)
 
 
 async def _digest_in_force(held: Parts) -> str | None:

@@ -9,7 +9,7 @@ from broker.api.problems import MEDIA_TYPE
 from broker.api.schemas.searches import SearchBody
 
 _REF: Final = "#/components/schemas/"
-_OPEN: Final = ("/healthz", "/readyz")
+_OPEN: Final = ("/healthz", "/readyz", "/metrics")
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
     "description": "RFC 9457 problem details. It never repeats what was sent.",

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from broker.audit.events import Actor
 from broker.kernel.ids import PartnerId
-from broker.kernel.partner import PartnerEntry
 from broker.kernel.words import Role
-from broker.policy.question import AgreementState, Enrolment, SearchQuestion, Training
+from broker.policy.question import Enrolment, SearchQuestion, Training
+from broker.policy.search_rules import agreement_state
 from broker.policy.snapshot import PolicySnapshot
 from broker.search.model import CallerStanding, SearchTerms
 
@@ -32,14 +32,9 @@ def refusal(
         probe_kind=terms.probe.kind,
         training=Training.VALID if standing.training_valid else Training.LAPSED,
         enrolled=Enrolment.YES if partner in standing.partners else Enrolment.NO,
-        agreement=_agreement(entry, now),
+        agreement=agreement_state(entry.agreement, now.date()),
     )
     codes = [one.code.value for one in policy.engine.search_refusals(question)]
     if not terms.probe.lawful_acquisition_attested:
         codes.append(_NOT_ATTESTED)
     return ", ".join(codes) or None
-
-
-def _agreement(entry: PartnerEntry, now: datetime) -> AgreementState:
-    in_force = entry.agreement.valid_from <= now.date() <= entry.agreement.valid_until
-    return AgreementState.IN_FORCE if in_force else AgreementState.OUT_OF_FORCE

@@ -1,6 +1,7 @@
-"""Whether the process lives, and whether it can serve. Neither says anything about the business."""
+"""Whether the process lives, whether it can serve, and what it costs. None of it says anything about the business."""
 
 from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from broker.api.deps import ServicesDep
 from broker.api.schemas.words import Reply
@@ -27,3 +28,9 @@ async def readyz(response: Response, held: ServicesDep) -> HealthReply:
         return HealthReply(status="ready")
     response.status_code = 503
     return HealthReply(status="not ready")
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics() -> Response:
+    """What this process uses of the machine, for Prometheus. No counts of searches or refusals: those have owners."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,103 @@
+"""``broker oversight``: a named report at the command line, recorded like any other reading of it."""
+
+import asyncio
+import csv
+import getpass
+import json
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from broker.cli.connect import connected
+from broker.kernel.errors import ConfigurationError, NotFound
+from broker.settings import load_settings
+
+
+class Form(StrEnum):
+    """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="Name of the report; `list` prints them all.")],
+    since: Annotated[str, typer.Option(help="First day or moment, in UTC.")] = "2017-01-01",
+    until: Annotated[str | None, typer.Option(help="Day or moment at which it ends, itself not included.")] = None,
+    form: Annotated[Form, typer.Option("--format")] = Form.TABLE,
+) -> None:
+    """Answer one of the questions that an oversight body asks."""
+    from broker.oversight.queries import QUERIES
+
+    if name == "list":
+        for query in QUERIES.values():
+            typer.echo(f"{query.name}: {query.definition}")
+        return
+    settings = load_settings()
+    with connected(settings) as endpoint:
+        try:
+            report = asyncio.run(_run(endpoint.app_url, name, _moment(since), _moment(until) if until else None))
+        except NotFound:
+            raise ConfigurationError(f"no report is called that; there are {', '.join(sorted(QUERIES))}") from None
+    _print(report, form)
+
+
+async def _run(url: str, name: str, since: datetime, until: datetime | None) -> dict[str, Any]:
+    from broker.audit.events import Actor
+    from broker.kernel.clock import SystemClock
+    from broker.oversight.reports import Reports
+    from broker.storage.database import engine_for
+    from broker.storage.unit_of_work import UnitOfWork
+
+    engine = engine_for(url, pool_size=1)
+    try:
+        reports = Reports(UnitOfWork(engine), SystemClock())
+        actor = Actor(sub=f"operator:{getpass.getuser()}", agency="broker", kind="service")
+        report = await reports.run(actor, name, since, until, None, ())
+        return report.model_dump(mode="json")
+    finally:
+        await engine.dispose()
+
+
+def _print(report: dict[str, Any], form: Form) -> None:
+    rows = report["rows"]
+    match form:
+        case Form.JSON:
+            typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        case Form.CSV:
+            writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [])
+            writer.writeheader()
+            writer.writerows(rows)
+        case Form.TABLE:
+            _table(report)
+
+
+def _table(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(report["definition"])
+    console.print(f"Records: {report['coverage']['note']}.")
+    rows = report["rows"]
+    if not rows:
+        console.print("No rows.")
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*(str(value) if value is not None else "" for value in row.values()))
+    console.print(table)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("must be a day such as 2017-01-01, or a moment with its zone") from None
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment
