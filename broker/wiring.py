@@ -30,6 +30,7 @@ from broker.oversight.trail import AuditTrail
 from broker.partners.dispatch import Dispatcher
 from broker.partners.registry import Registry
 from broker.policy.activation import PolicyInForce, activate, in_force
+from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
 from broker.products.review import ReviewService
@@ -82,11 +83,15 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     if app_url is None:
         raise ConfigurationError("no database was given to this process; it is started by `broker serve` or `worker`")
     clock = SystemClock()
-    policies = await asyncio.to_thread(Policies, settings.policies, clock)
     keys = settings.home / "keys"
+
+    def servable(bundle: PolicyBundle) -> Registry:
+        return Registry(bundle.partners, settings.partner_urls, keys)
+
+    policies = await asyncio.to_thread(Policies, settings.policies, clock, servable)
     sealing_key = settings.sealing_key_file or keys / "sealing.key"
     sealer = Sealer(load_or_create(sealing_key, make_key))
-    registry = Registry(policies.current.bundle.partners, settings.partner_urls, keys)
+    registry = servable(policies.current.bundle)
     engine = engine_for(app_url)
     work = UnitOfWork(engine)
     searches = SearchRepository(sealer)
@@ -122,6 +127,7 @@ class PolicyWatch:
             replaces = await activate(tx, snapshot.bundle, _POLICY_ACTOR.sub)
             if replaces != snapshot.digest:
                 await record(tx, PolicyActivated(actor=_POLICY_ACTOR, digest=snapshot.digest, replaces=replaces))
+        self._held.registry.renew(snapshot.bundle.partners)
         self._activated = snapshot.digest
 
     async def look(self) -> None:
@@ -139,6 +145,25 @@ class PolicyWatch:
                         actor=_POLICY_ACTOR, faults=max(1, len(error.faults)), in_force=policies.current.digest
                     ),
                 )
+
+
+class PolicyFollower:
+    """Keeps a worker's partners those of the policy in force. A worker makes no decision and activates nothing."""
+
+    def __init__(self, held: Parts) -> None:
+        self._held = held
+        self._in_force = PolicyInForce(held.policies)
+        self._followed: str | None = None
+
+    async def look(self) -> None:
+        """Take the partners of the policy in force if it is another one than at the last look."""
+        async with self._held.work.begin() as tx:
+            if await in_force(tx) in (None, self._followed):
+                return
+            snapshot = await self._in_force.unlocked(tx)
+        if snapshot is not None:
+            self._held.registry.renew(snapshot.bundle.partners)
+            self._followed = snapshot.digest
 
 
 @asynccontextmanager
@@ -165,6 +190,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             held.jobs.work(concurrency=_CONCURRENCY),
             every(_TAKEOVER_SECONDS, "stalled jobs", held.jobs.take_over_stalled),
             every(_SWEEP_SECONDS, "overdue legs", held.run.sweep),
+            every(_RELOAD_SECONDS, "policy in force", PolicyFollower(held).look),
             run_sequencer(held.work, signer),
         )
         tasks = [asyncio.create_task(duty) for duty in duties]

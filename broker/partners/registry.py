@@ -38,7 +38,7 @@ class Partner:
 
 
 class Registry:
-    """Built once from the policy in force; immutable. Raises `ConfigurationError` for anything that does not fit."""
+    """The partners of the policy in force. Raises `ConfigurationError` for anything that does not fit."""
 
     def __init__(
         self,
@@ -48,20 +48,31 @@ class Registry:
         adapters: Mapping[str, Adapter] | None = None,
     ) -> None:
         """*adapters* stand in for the installed ones, by name, in tests."""
+        self._url_overrides = url_overrides
+        self._keys_dir = keys_dir
+        self._adapters = adapters
+        self._partners = self._built(entries)
+
+    def renew(self, entries: Sequence[PartnerEntry]) -> None:
+        """Take the partners of another policy: all of them at once, or, when one does not fit, none."""
+        self._partners = self._built(entries)
+
+    def _built(self, entries: Sequence[PartnerEntry]) -> Mapping[PartnerId, Partner]:
         known = {entry.id for entry in entries}
-        unknown = sorted(set(url_overrides) - known)
+        unknown = sorted(set(self._url_overrides) - known)
         if unknown:
             raise ConfigurationError(f"BROKER_PARTNER_URLS names {unknown[0]!r}, which is not in partners.yaml")
+        given = self._adapters
         plugs = {
-            name: _given(name, adapters) if adapters is not None else _installed(name)
+            name: _given(name, given) if given is not None else _installed(name)
             for name in {entry.adapter for entry in entries}
         }
-        self._partners = {
+        return {
             entry.id: Partner(
                 entry=entry,
                 adapter=plugs[entry.adapter],
-                url=_checked_url(entry.id, url_overrides.get(entry.id, str(entry.url))),
-                secret_file=keys_dir / f"partner-{entry.id}.key",
+                url=_checked_url(entry.id, self._url_overrides.get(entry.id, str(entry.url))),
+                secret_file=self._keys_dir / f"partner-{entry.id}.key",
             )
             for entry in entries
         }

@@ -6,7 +6,7 @@ digest in force in the database (`broker.policy.activation`), not what this proc
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ import structlog
 
 from broker.kernel.clock import Clock
 from broker.kernel.errors import BrokerError
+from broker.policy.bundle import PolicyBundle
 from broker.policy.faults import Fault, PolicyInvalid
 from broker.policy.question import PolicyEngineFailure
 from broker.policy.snapshot import PolicySnapshot, prepare
@@ -39,15 +40,20 @@ class LoadFailure:
 class Policies:
     """Built once per process. A cold start without a good policy raises: there is nothing to fall back on."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        """Raises PolicyInvalid, or ConfigurationError: then the service must not start."""
+    def __init__(self, folder: Path, clock: Clock, accept: Callable[[PolicyBundle], object] | None = None) -> None:
+        """Raises PolicyInvalid, or ConfigurationError: then the service must not start.
+
+        *accept* is asked about every bundle before it may decide, and raises ConfigurationError for one that this
+        installation cannot serve, e.g. because a partner's adapter is not installed.
+        """
         self._folder = folder
+        self._accept = accept or (lambda _bundle: None)
         self._clock = clock
         self._building = threading.Lock()
         self._recent: OrderedDict[str, PolicySnapshot] = OrderedDict()
         self._tried: str | None = None
         self.last_error: LoadFailure | None = None
-        self._current = self._keep(prepare(read_folder(folder), clock.now()))
+        self._current = self._keep(self._prepare(read_folder(folder)))
 
     @property
     def current(self) -> PolicySnapshot:
@@ -69,7 +75,7 @@ class Policies:
                     return False
                 if digest == self._tried:
                     return False
-                self._current = self._keep(self._recent.get(digest) or prepare(files, self._clock.now()))
+                self._current = self._keep(self._recent.get(digest) or self._prepare(files))
             except Exception as broken:  # noqa: BLE001 - whatever is wrong with the new one, the old one stays
                 self._alarm(broken, digest)
                 return False
@@ -95,12 +101,17 @@ class Policies:
             try:
                 if digest_of(files) != digest:
                     raise PolicyEngineFailure("the files kept under the digest in force are not its files")
-                return self._keep(prepare(files, self._clock.now()))
+                return self._keep(self._prepare(files))
             except BrokerError as broken:
                 _log.error("policy_not_adopted", alarm=True, digest=digest, detail=broken.detail)
                 if isinstance(broken, PolicyEngineFailure):
                     raise
                 raise PolicyEngineFailure("the policy in force cannot be loaded here") from broken
+
+    def _prepare(self, files: Mapping[str, bytes]) -> PolicySnapshot:
+        snapshot = prepare(files, self._clock.now())
+        self._accept(snapshot.bundle)
+        return snapshot
 
     def _keep(self, snapshot: PolicySnapshot) -> PolicySnapshot:
         recent = OrderedDict(self._recent)

@@ -13,7 +13,7 @@ from broker.audit.events import LegSent, service_actor
 from broker.audit.recorder import record
 from broker.jobs.queue import JobQueue
 from broker.kernel.clock import Clock
-from broker.kernel.ids import SearchId, TransactionId
+from broker.kernel.ids import SearchId
 from broker.kernel.partner import PartnerEntry
 from broker.kernel.words import LegState
 from broker.partners.contract import (
@@ -86,9 +86,7 @@ class SearchRun:
         async with self._work.begin() as tx:
             overdue = await self._searches.overdue(tx, self._clock.now(), _SWEPT_AT_ONCE)
         for transaction_id in overdue:
-            entry = await self._entry_of(transaction_id)
-            if entry is not None:
-                await self._settling.settle(WORKER, transaction_id, entry, TimedOut())
+            await self._settling.expire(WORKER, transaction_id)
         return len(overdue)
 
     async def _leg(self, search: Search, leg: Leg, image: ProbeImage) -> bool:
@@ -188,12 +186,6 @@ class SearchRun:
         async with self._work.begin() as tx:
             state = await self._searches.state_of(tx, leg.transaction_id)
         return state is None or state.final
-
-    async def _entry_of(self, transaction_id: TransactionId) -> PartnerEntry | None:
-        async with self._work.begin() as tx:
-            held = await self._searches.hold_leg(tx, transaction_id)
-        partner = self._registry.find(held[1].partner) if held is not None else None
-        return partner.entry if partner is not None else None
 
     def _order(self, search: Search, leg: Leg) -> OrderTerms:
         partner = self._registry.find(leg.partner)

@@ -1,5 +1,7 @@
 """How a leg ends: once, under its lock, with its item and its audit row in the same commit."""
 
+from typing import Final
+
 from broker.audit.events import Actor, LegEnded
 from broker.audit.recorder import record
 from broker.items.writer import ItemWriter
@@ -16,6 +18,8 @@ from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 Ending = Answered | NoHit | Refused | Failed | TimedOut
 """Outcomes after which nothing more is expected."""
+
+_TOO_LATE: Final = "no answer before the deadline"
 
 
 class Settling:
@@ -55,8 +59,7 @@ class Settling:
                 case Failed():
                     await self._end(tx, actor, search_id, leg, LegState.PARTNER_ERROR, outcome.kind.value, None)
                 case TimedOut():
-                    reason = "no answer before the deadline"
-                    await self._end(tx, actor, search_id, leg, LegState.TIMED_OUT, reason, None)
+                    await self._end(tx, actor, search_id, leg, LegState.TIMED_OUT, _TOO_LATE, None)
 
     async def _end(
         self,
