@@ -1,15 +1,19 @@
-"""A real PostgreSQL for the audit's tests: one server a session, a fresh database a test."""
+"""A real PostgreSQL for the audit's tests: one server a session, a fresh database a test.
+
+Not the server that other tests share: a transaction that any of them leaves open would hold the sequencer back here,
+and a test could no longer say how many entries one call puts in order.
+"""
 
 from collections.abc import Iterator
 
 import psycopg
 import pytest
-from audit_log import Database, Server
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.audit.checkpoint import Signer
 from broker.migrations.run import upgrade
 from broker.storage.embedded import EmbeddedPostgres, remove_home
+from tests.integration.audit.audit_log import Database, Server
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ import random
 from contextlib import asynccontextmanager
 
 import psycopg
-from audit_log import snapshot
 
 from broker.audit import leaf
 from broker.audit.checkpoint import ROW, Checkpoint
 from broker.audit.tree import Frontier, fold, root_of
+from tests.integration.audit.audit_log import snapshot
 
 TABLES = ("audit_entry", "audit_leaf", "audit_node", "audit_checkpoint")
 

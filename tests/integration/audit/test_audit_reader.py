@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from audit_log import act
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.dialects import postgresql
 
@@ -22,6 +21,7 @@ from broker.audit.reader import (
 from broker.audit.recorder import record
 from broker.audit.tree import extends, includes, leaf_hash
 from broker.kernel.errors import Conflict, Invalid, NotFound
+from tests.integration.audit.audit_log import act
 
 SIZE = 23
 

@@ -4,12 +4,12 @@ import asyncio
 
 import psycopg
 import pytest
-from audit_log import Act, act
 
 from broker.audit.events import Actor, AuditEvent
 from broker.audit.leaf import NAMES
 from broker.audit.recorder import record
 from broker.kernel.errors import Invalid
+from tests.integration.audit.audit_log import Act, act
 
 TABLES = ("audit_entry", "audit_leaf", "audit_node", "audit_checkpoint")
 CHANGES = ("UPDATE {} SET {} = {}", "DELETE FROM {} WHERE {} = {}", "TRUNCATE {}")

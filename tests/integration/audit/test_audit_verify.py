@@ -5,13 +5,13 @@ import tracemalloc
 from collections import Counter
 
 import pytest
-from audit_log import snapshot
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tampering import EDITS, Attack, cut_off, edit, insert, rebuild, swap, tampered
 
 from broker.audit import comparison
 from broker.audit.checkpoint import ROW, Checkpoint, Signer
 from broker.audit.verify import verify
+from tests.integration.audit.audit_log import snapshot
+from tests.integration.audit.tampering import EDITS, Attack, cut_off, edit, insert, rebuild, swap, tampered
 
 BATCHES = (7, 1, 12, 3, 20, 10)
 SIZE = sum(BATCHES)
