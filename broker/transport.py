@@ -89,7 +89,7 @@ class Transport:
             # The deadline around the whole exchange rules; httpx's own timeouts begin anew with every byte.
             timeout=None,  # noqa: S113 - see the line above
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            limits=httpx.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=5.0),
+            limits=httpx.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=2.0),
             headers={
                 "User-Agent": "interagency-request-broker",
                 "Accept": "application/json",

@@ -11,9 +11,10 @@ from fastapi import Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 
 from adapters.faces.people import THRESHOLD, gallery
-from adapters.osia.journal import Journal, OtherRequest
+from adapters.osia.journal import Journal
 from adapters.osia.service import (
     FAULTS,
+    ONE_SEARCH,
     Asked,
     Candidate,
     IdentifyRequest,
@@ -43,16 +44,19 @@ def build(settings: Mapping[str, str]) -> FastAPI:
     )
 
     @app.post(
-        "/v1/identify/{gallery_id}",
+        "/v1/identify/{galleryId}",
         operation_id="identify",
         dependencies=[guard(secret_of(settings))],
         responses=FAULTS,
-        description="A repeated transactionId with the same request is the same search; with another one it is refused.",
+        description=ONE_SEARCH,
     )
     async def identify(
-        gallery_id: str, body: IdentifyRequest, asked: Annotated[Asked, Depends()], request: Request
+        galleryId: str,  # noqa: N803 - the standard's name
+        body: IdentifyRequest,
+        asked: Annotated[Asked, Depends()],
+        request: Request,
     ) -> list[Candidate]:
-        if gallery_id != name:
+        if galleryId != name:
             raise fault(404, "unknown gallery")
         content, picture = picture_of(body)
         threshold = THRESHOLD if asked.threshold is None else max(THRESHOLD, asked.threshold)
@@ -61,11 +65,6 @@ def build(settings: Mapping[str, str]) -> FastAPI:
             found = await run_in_threadpool(records.search, picture, most=asked.most, threshold=threshold)
             return candidates_of(found, owner, ["lead_only"])
 
-        try:
-            return await journal.once(
-                asked.transaction_id, request_hash(request, await request.body()), content, search
-            )
-        except OtherRequest:
-            raise fault(400, "this transactionId was used for another request") from None
+        return await journal.once(asked.transaction_id, request_hash(request, await request.body()), content, search)
 
     return app

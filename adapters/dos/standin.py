@@ -15,21 +15,23 @@ import secrets
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode, urlsplit
 
 import httpx
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Header, Request, Response
 from PIL import Image
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from adapters.faces.people import THRESHOLD, Gallery, gallery
-from adapters.osia.journal import Journal, OtherRequest
+from adapters.osia.journal import Journal
 from adapters.osia.service import (
     FAULTS,
+    ONE_SEARCH,
     Asked,
     Candidate,
+    Fault,
     IdentifyRequest,
     application,
     candidates_of,
@@ -159,61 +161,84 @@ def build(settings: Mapping[str, str]) -> FastAPI:
         journal,
     )
     guarded = [guard(secret)]
+    _serve_identify(app, guarded, name, desk, journal)
+    _serve_tasks(app, guarded, desk)
+    _describe_callback(app)
+    return app
 
-    def known(task_id: str) -> _Task:
-        if task_id not in desk.tasks:
-            raise fault(404, "unknown task")
-        return desk.tasks[task_id]
 
+def _serve_identify(app: FastAPI, guarded: list[Any], name: str, desk: _Desk, journal: Journal[_Task]) -> None:
     @app.post(
-        "/v1/identify/{gallery_id}",
+        "/v1/identify/{galleryId}",
         operation_id="identify",
         status_code=202,
         dependencies=guarded,
         responses=FAULTS,
-        description="A repeated transactionId with the same request is the same search; with another one it is refused.",
+        description=ONE_SEARCH,
     )
     async def identify(
-        gallery_id: str, body: IdentifyRequest, asked: Annotated[Asked, Depends()], request: Request
+        galleryId: str,  # noqa: N803 - the standard's name
+        body: IdentifyRequest,
+        asked: Annotated[Asked, Depends()],
+        request: Request,
     ) -> TaskId:
-        if gallery_id != name:
+        if galleryId != name:
             raise fault(404, "unknown gallery")
         content, picture = picture_of(body)
 
         async def submit() -> _Task:
             return desk.submit(asked, picture)
 
-        try:
-            task = await journal.once(
-                asked.transaction_id, request_hash(request, await request.body()), content, submit
-            )
-        except OtherRequest:
-            raise fault(400, "this transactionId was used for another request") from None
+        task = await journal.once(asked.transaction_id, request_hash(request, await request.body()), content, submit)
         return TaskId(taskId=task.id)
 
+
+def _serve_tasks(app: FastAPI, guarded: list[Any], desk: _Desk) -> None:
+    def known(task_id: str) -> _Task:
+        if task_id not in desk.tasks:
+            raise fault(404, "unknown task")
+        return desk.tasks[task_id]
+
     @app.get(
-        "/v1/tasks/{task_id}/status",
+        "/v1/tasks/{taskId}/status",
         operation_id="readTaskStatus",
         dependencies=guarded,
         responses=FAULTS,
         response_model_exclude_none=True,
     )
-    async def status(task_id: str) -> TaskStatus | Word:
-        task = known(task_id)
+    async def status(taskId: str) -> TaskStatus | Word:  # noqa: N803 - the standard's name
+        task = known(taskId)
         return task.word if desk.by_callback else TaskStatus(status=task.word, candidates=task.candidates)
 
     @app.post(
-        "/v1/tasks/{task_id}/redeliver",
+        "/v1/tasks/{taskId}/redeliver",
         operation_id="redeliverTaskResult",
         status_code=204,
         dependencies=guarded,
-        responses=FAULTS,
+        responses={**FAULTS, 409: {"model": Fault, "description": "There is no result"}},
     )
-    async def redeliver(task_id: str) -> Response:
-        task = known(task_id)
+    async def redeliver(taskId: str) -> Response:  # noqa: N803 - the standard's name
+        task = known(taskId)
         if task.candidates is None:
             raise fault(409, "there is no result yet")
         desk.redeliver(task)
         return Response(status_code=204)
 
-    return app
+
+def _describe_callback(app: FastAPI) -> None:
+    @app.webhooks.post(
+        "identifyResponse",
+        operation_id="identifyResponse",
+        status_code=204,
+        description=(
+            "Sent to the broker's registered address, signed with the shared secret: HMAC-SHA256 over the time, the "
+            "method, path with query, and body, each of the first three followed by a line feed."
+        ),
+    )
+    def identify_response(
+        transactionId: str,  # noqa: N803 - the standard's name
+        taskId: str,  # noqa: N803 - the standard's name
+        body: list[Candidate],
+        signature: Annotated[str, Header(alias=SIGNATURE_HEADER, description="t=<unix seconds>,v1=<hex>")],
+    ) -> None:
+        raise NotImplementedError  # Described here, served by the broker.

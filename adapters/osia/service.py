@@ -23,12 +23,16 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from adapters.faces.comparing import NotAPicture, open_picture
 from adapters.faces.people import Match
-from adapters.osia.journal import Journal
+from adapters.osia.journal import Journal, OtherRequest
 from broker.partners.contract import Json, api_key
 
 _log = logging.getLogger(__name__)
 
 LONGEST_IMAGE: Final = 30_000_000
+ONE_SEARCH: Final = (
+    "A repeated transactionId with the same request is the same search, and is answered alike; with another request it "
+    "is refused."
+)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "testclient"})
 
 
@@ -125,6 +129,10 @@ def application(title: str, description: str, journal: Journal[Any]) -> FastAPI:
     async def refused(_request: Request, error: StarletteHTTPException) -> JSONResponse:
         return _answer(error.status_code, str(error.detail))
 
+    @app.exception_handler(OtherRequest)
+    async def reused(_request: Request, _error: OtherRequest) -> JSONResponse:
+        return _answer(400, "this transactionId was used for another request")
+
     @app.exception_handler(Exception)
     async def broken(_request: Request, _error: Exception) -> JSONResponse:
         return _answer(500, "unexpected error")
@@ -148,15 +156,22 @@ def secret_of(settings: Mapping[str, str]) -> bytes:
 
     Without one nobody can know the secret, so every caller is refused and callbacks prove nothing.
     """
-    if "PARTNER_KEY_FILE" not in settings:
-        _log.warning("PARTNER_KEY_FILE is not set: this stand-in will refuse every call")
+    content = Path(settings["PARTNER_KEY_FILE"]).read_bytes() if "PARTNER_KEY_FILE" in settings else b""
+    if not content:
+        _log.warning("PARTNER_KEY_FILE names no secret: this stand-in will refuse every call")
         return secrets.token_bytes(32)
-    return Path(settings["PARTNER_KEY_FILE"]).read_bytes()
+    return content
+
+
+_KEY: Final = (
+    "In hexadecimal: HMAC-SHA256 of the text `interagency-request-broker api key v1`, keyed with the secret that the "
+    "broker and this partner share."
+)
 
 
 def guard(secret: bytes) -> Any:
     """A dependency that lets through only who holds the secret's API key."""
-    scheme = HTTPBearer(auto_error=False, scheme_name="PartnerKey", description="Key derived from the shared secret")
+    scheme = HTTPBearer(auto_error=False, scheme_name="PartnerKey", description=_KEY)
     expected = api_key(secret)
 
     async def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)]) -> None:
