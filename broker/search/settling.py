@@ -61,6 +61,13 @@ class Settling:
                 case TimedOut():
                     await self._end(tx, actor, search_id, leg, LegState.TIMED_OUT, _TOO_LATE, None)
 
+    async def expire(self, actor: Actor, transaction_id: TransactionId) -> None:
+        """End a leg whose deadline has passed, whether or not its partner is still in the register."""
+        async with self._work.begin() as tx:
+            held = await self._searches.hold_leg(tx, transaction_id)
+            if held is not None and not held[1].state.final:
+                await self._end(tx, actor, held[0], held[1], LegState.TIMED_OUT, _TOO_LATE, None)
+
     async def _end(
         self,
         tx: Transaction,
