@@ -1,0 +1,78 @@
+"""When a revocation has answered, nothing that commits later relies on it. On a real PostgreSQL, with a traitor."""
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from broker.items.reader import ItemReader
+from broker.policy.activation import PolicyInForce
+from tests.integration.revocation_race import HeldLoader, Tally, UnlockedLoader, race
+from tests.support.postgres import Database
+from tests.support.workplace import workplace
+
+MEASUREMENTS = Path(__file__).resolve().parents[2] / "docs" / "measurements"
+
+
+def played(database: Database, build: type[HeldLoader], rounds: int) -> Tally:
+    async def play() -> Tally:
+        made: list[HeldLoader] = []
+
+        def loader(reader: ItemReader, policies: PolicyInForce) -> HeldLoader:
+            made.append(build(reader, policies))
+            return made[0]
+
+        async with (
+            workplace(database, loader) as place,
+            await psycopg.AsyncConnection.connect(database.owner_url, autocommit=True) as watch,
+        ):
+            return await race(place, made[0], watch, rounds)
+
+    return asyncio.run(play())
+
+
+def test_no_release_commits_after_the_revocation_has_answered(postgres: Database) -> None:
+    tally = played(postgres, HeldLoader, 100)
+    assert tally.rounds == 100
+    assert tally.late == 0
+    # The race was one: some releases came first and some came too late to be made.
+    assert tally.permitted >= 50
+
+
+def test_traitor_with_the_lock_taken_out_is_caught(postgres: Database) -> None:
+    assert played(postgres, UnlockedLoader, 20).late > 0
+
+
+@pytest.mark.deep
+def test_two_thousand_rounds(postgres: Database) -> None:
+    sound, traitor = played(postgres, HeldLoader, 2000), played(postgres, UnlockedLoader, 200)
+    figures: dict[str, Any] = {
+        "what": "releases committed after the revocation of their grant had answered",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "arch": platform.machine()},
+        "with the lock": _figures(sound),
+        "traitor without the lock": _figures(traitor),
+    }
+    MEASUREMENTS.mkdir(parents=True, exist_ok=True)
+    (MEASUREMENTS / "revoke-release-race.json").write_text(json.dumps(figures, indent=2) + "\n")
+    assert sound.late == 0
+    assert traitor.late > 0
+
+
+def _figures(tally: Tally) -> dict[str, Any]:
+    waits = sorted(tally.waits)
+    return {
+        "rounds": tally.rounds,
+        "releases permitted": tally.permitted,
+        "releases refused": tally.refused,
+        "committed after the answer": tally.late,
+        "revocation, median ms": round(1000 * statistics.median(waits), 1),
+        "revocation, p99 ms": round(1000 * waits[int(0.99 * (len(waits) - 1))], 1),
+    }

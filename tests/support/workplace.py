@@ -1,0 +1,175 @@
+"""The services of a broker in this process, on a real database: built as `broker.wiring` builds them.
+
+What takes partners is left out: items are written as they would be after an answer. A test may put another loader in.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from broker.audit.events import Actor
+from broker.cases.service import CaseService
+from broker.decision.loader import Loader
+from broker.decision.service import DecisionService
+from broker.grants.model import Grant, Terms
+from broker.grants.service import GrantService
+from broker.items.model import Item
+from broker.items.reader import ItemReader
+from broker.items.writer import ItemWriter
+from broker.kernel.clock import SystemClock
+from broker.kernel.ids import AgencyId, CaseId, ItemId, PurposeId, Subject, new_id
+from broker.kernel.words import Action, ItemKind
+from broker.policy.activation import PolicyInForce, activate
+from broker.policy.holder import Policies
+from broker.policy.snapshot import PolicySnapshot
+from broker.products.derive import DeriveService
+from broker.products.review import ReviewService
+from broker.provenance.lineage import Lineage
+from broker.release.model import Recipient, Release, ReleaseRequest
+from broker.release.repository import ReleaseRepository
+from broker.release.service import Refused, ReleaseService
+from broker.storage.database import engine_for
+from broker.storage.sealing import Sealer
+from broker.storage.unit_of_work import UnitOfWork
+from tests.support.permission import marking, terms
+from tests.support.policy_files import SHIPPED
+from tests.support.postgres import Database
+
+ANALYST = Actor(sub="ana", agency="ICE-HSI", roles=("analyst",))
+OUTER_KEY = secrets.token_bytes(32)
+
+
+def officer(agency: str) -> Actor:
+    """The release officer of an owner."""
+    return Actor(sub=f"olga.{agency}", agency=agency, roles=("release_officer",))
+
+
+@cache
+def shipped_policies() -> Policies:
+    """The shipped policy, built once per process."""
+    return Policies(SHIPPED, SystemClock())
+
+
+@dataclass
+class Workplace:
+    """The services, and short ways to what most tests need first."""
+
+    work: UnitOfWork
+    policy: PolicySnapshot
+    door: DecisionService
+    cases: CaseService
+    grants: GrantService
+    releases: ReleaseService
+    reviews: ReviewService
+    derive: DeriveService
+    writer: ItemWriter
+
+    async def case(self) -> CaseId:
+        return (await self.cases.open(ANALYST, f"HSI-{secrets.token_hex(4)}", "An invented case")).id
+
+    async def item(self, case: CaseId, *owners: str, kind: ItemKind = ItemKind.LEAD, **changes: Any) -> ItemId:
+        """An item of ICE-HSI's with a part of each owner, as it would have come of reviewed lists."""
+        item_id = ItemId(new_id("itm"))
+        item = Item(
+            id=item_id,
+            kind=kind,
+            case_id=case,
+            purpose=PurposeId("criminal_investigation"),
+            author=Subject("ana"),
+            component=AgencyId("ICE-HSI"),
+            search_id=None,
+            candidates=0,
+            created_at=datetime.now(UTC),
+            lineage=Lineage(
+                markings=tuple(marking(owner, case_id=case) for owner in owners),
+                roots=frozenset({item_id}) if kind is ItemKind.CANDIDATE_LIST else frozenset(),
+            ),
+        ).model_copy(update=changes)
+        content = {"title": "t", "parts": []} if kind is not ItemKind.CANDIDATE_LIST else {"candidates": []}
+        async with self.work.begin() as tx:
+            await self.writer.write(tx, item, content)
+        return item_id
+
+    async def grant(self, owner: str, item: str, **changes: Any) -> Grant:
+        """The owner's officer lets the item go to FBI, from a moment ago and for a month."""
+        now = datetime.now(UTC)
+        period = {"valid_from": now - timedelta(minutes=1), "valid_until": now + timedelta(days=30)}
+        wanted: Terms = terms(owner, item=item, **(period | changes))
+        return await self.grants.record(officer(owner), wanted, self.policy)
+
+    async def release(
+        self, case: CaseId, item: str, *, key: str | None = None, to: str = "FBI", actor: Actor = ANALYST
+    ) -> Release | Refused:
+        """Ask for a release with a fresh key."""
+        request = ReleaseRequest(
+            item=ItemId(item),
+            recipient=Recipient(agency=AgencyId(to), person="R. Invented", address="1 Sample Street"),
+            action=Action.RELEASE,
+            purpose=PurposeId("criminal_investigation"),
+            case_id=case,
+            fields=None,
+        )
+        key = key or secrets.token_hex(8)
+        return await self.releases.release(actor, request, self.policy, key, f"{item}:{to}")
+
+
+@asynccontextmanager
+async def workplace(
+    database: Database,
+    loader: Callable[[ItemReader, PolicyInForce], Loader] = Loader,
+    policies: Policies | None = None,
+) -> AsyncIterator[Workplace]:
+    """Services on *database*, with the shipped policy in force."""
+    engine = engine_for(database.app_url, pool_size=45)
+    work = UnitOfWork(engine)
+    sealer = Sealer(OUTER_KEY)
+    held = policies or shipped_policies()
+    writer = ItemWriter(sealer)
+    door = DecisionService(work, loader(ItemReader(sealer), PolicyInForce(held)))
+    try:
+        async with work.begin() as tx:
+            await activate(tx, held.current.bundle, "tests")
+        yield Workplace(
+            work=work,
+            policy=held.current,
+            door=door,
+            cases=CaseService(work, SystemClock()),
+            grants=GrantService(work),
+            releases=ReleaseService(work, door, ReleaseRepository(sealer)),
+            reviews=ReviewService(work, door),
+            derive=DeriveService(work, door, writer),
+            writer=writer,
+        )
+    finally:
+        await engine.dispose()
+
+
+def codes(answer: Release | Refused) -> set[str]:
+    """The reasons of a refusal; empty for a release."""
+    if isinstance(answer, Release):
+        return set()
+    outcome = answer.judgement.outcome
+    assert not outcome
+    return {reason.code.value for reason in outcome.reasons}
+
+
+def owners_missing(answer: Release | Refused) -> list[str]:
+    """Whose permission a refusal says is missing."""
+    assert isinstance(answer, Refused)
+    outcome = answer.judgement.outcome
+    assert not outcome
+    return sorted(one.owner for one in outcome.missing)
+
+
+def everyone_at_once(*calls: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Sequence[Any]]:
+    """Run the calls together; exceptions come back as values."""
+    import asyncio
+
+    async def gathered() -> Sequence[Any]:
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    return gathered()
