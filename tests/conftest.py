@@ -1,0 +1,37 @@
+"""What holds for every test: no setting of the caller's broker reaches one, and real parts are there to be asked for."""
+
+import os
+
+import pytest
+
+from tests.support import postgres as database
+from tests.support import shared
+from tests.support.postgres import fresh_postgres, postgres, postgres_server
+from tests.support.stack import stack
+
+__all__ = ["fresh_postgres", "postgres", "postgres_server", "stack"]
+
+# An outside database for the tests has been taken note of (see support/postgres.py). Anything else that is set for a
+# broker of the caller's own must not leak into the processes that tests start.
+for _name in [name for name in os.environ if name.upper().startswith("BROKER_")]:
+    del os.environ[_name]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shared.make()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        database.drop_template()
+        shared.remove()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            # All tests that share the running service go to one xdist worker, so that it is started once.
+            item.add_marker(pytest.mark.xdist_group("stack"))
+            item.add_marker(pytest.mark.processes)

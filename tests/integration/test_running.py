@@ -1,0 +1,194 @@
+"""``broker up``: everything starts, what dies comes back, and nothing stays behind."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from broker.storage.embedded.place import find_place
+from tests.support.postgres import OUTSIDE
+from tests.support.programs import ROOT, environment, eventually, processes_in, reachable_folder
+from tests.support.stack import Stack, running_stack
+
+pytestmark = pytest.mark.processes
+
+
+def is_ready(stack: Stack) -> bool:
+    try:
+        return httpx.get(f"{stack.url}/readyz", timeout=5, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def broker(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "broker", *arguments],
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_once_ready_it_says_where_everything_is(stack: Stack) -> None:
+    assert is_ready(stack)
+    assert set(stack.partners) == {"cbp-atsp", "dos-ccd"}
+    for url in stack.partners.values():
+        assert httpx.get(url, timeout=5, trust_env=False).status_code < 500
+    assert stack.processes("worker")
+
+
+def test_a_token_of_the_command_is_accepted_and_stands_alone_on_the_last_line(stack: Stack) -> None:
+    said = broker("token", "--sub", "ana", "--agency", "ICE-HSI", "--role", "analyst", BROKER_HOME=str(stack.home))
+    assert said.returncode == 0, said.stderr
+    token = said.stdout.splitlines()[-1]
+    assert stack.caller(token).get("/v1/cases").status_code == 200
+    assert stack.caller(token + "x").get("/v1/cases").status_code == 401
+    assert stack.caller().get("/v1/cases").status_code == 401
+
+
+def test_secrets_shared_with_partners_are_private_and_differ(stack: Stack) -> None:
+    keys = [stack.home / "keys" / f"partner-{name}.key" for name in stack.partners]
+    assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
+    assert len({key.read_bytes() for key in keys}) == len(keys)
+
+
+def test_a_second_one_on_the_same_home_is_refused(stack: Stack) -> None:
+    said = broker("up", BROKER_HOME=str(stack.home), BROKER_PORT="0")
+    assert said.returncode == 2
+    assert "running already" in said.stderr
+    assert is_ready(stack)
+
+
+def test_what_is_killed_comes_back_at_the_same_address(stack: Stack) -> None:
+    url = stack.url
+    for command in ("worker", "api", "partner-standin dos-ccd"):
+        before = stack.kill_process(command)
+        stack.wait_for(command, not_in=before)
+        assert eventually(lambda: is_ready(stack))
+    assert stack.url == url
+    assert "was ended by SIGKILL; it is started again" in stack.said()
+
+
+@pytest.mark.skipif(OUTSIDE is not None, reason="this is about the embedded database")
+def test_a_killed_database_server_comes_back_with_what_was_accepted(stack: Stack) -> None:
+    client = stack.client("ana", "ICE-HSI", ["analyst"])
+    case = client.post("/v1/cases", json={"reference": "kill-the-database", "title": "A case that was accepted"})
+    assert case.status_code == 201, case.text
+    place = find_place(stack.home)
+    assert place is not None
+    os.kill(int((place.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    assert eventually(lambda: is_ready(stack))
+    assert eventually(lambda: client.get(f"/v1/cases/{case.json()['id']}").status_code == 200)
+
+
+def test_the_end_takes_everything_along() -> None:
+    with running_stack() as stack:
+        place = find_place(stack.home)
+        home = stack.home
+        stack.stop()  # It looks for processes left behind.
+        assert not (home / "serve.json").exists()
+        assert place is None or processes_in(place.data) == []
+        # And once more on the same home.
+        stack.start()
+        assert is_ready(stack)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's parent-death signal is Linux's")
+@pytest.mark.parametrize("command", [None, "serve"])
+def test_after_a_kill_nothing_stays_behind(command: str | None) -> None:
+    with running_stack() as stack:
+        numbers = [number for number, _, _ in stack.family()]
+        if command is None:
+            stack.kill()
+        else:
+            stack.kill_process(command)
+            stack.wait_for("api")
+            stack.stop()
+        assert eventually(lambda: not [number for number in numbers if Path(f"/proc/{number}").exists()], 40)
+
+
+def test_ctrl_c_ends_it_well() -> None:
+    with running_stack() as stack:
+        assert stack.process is not None
+        stack.process.send_signal(signal.SIGINT)
+        assert stack.process.wait(60) == 0
+        stack.process = None
+
+
+def test_a_partner_that_has_an_address_gets_no_stand_in() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        url = f"http://127.0.0.1:{elsewhere.getsockname()[1]}"
+        with running_stack(BROKER_PARTNER_URLS=json.dumps({"dos-ccd": url})) as stack:
+            assert stack.partners["dos-ccd"] == url
+            assert not stack.processes("partner-standin dos-ccd")
+            assert stack.processes("partner-standin cbp-atsp")
+
+
+def test_a_port_in_use_is_told_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, reachable_folder() as folder:
+        port = str(taken.getsockname()[1])
+        for command in ("up", "serve"):
+            said = broker(command, BROKER_HOME=str(folder / "home"), BROKER_PORT=port)
+            assert said.returncode == 2
+            assert said.stderr.splitlines() == [
+                f"broker: port {port} on 127.0.0.1 is in use; set BROKER_PORT (0 takes any free one)"
+            ]
+
+
+def test_policies_that_cannot_be_used_refuse_the_start_in_one_line() -> None:
+    with reachable_folder() as folder:
+        (folder / "policies").mkdir()
+        said = broker(
+            "serve", BROKER_HOME=str(folder / "home"), BROKER_PORT="0", BROKER_POLICIES=str(folder / "policies")
+        )
+        assert said.returncode == 2
+        assert len(said.stderr.splitlines()) == 1
+        assert "broker policy check shows all faults" in said.stderr
+
+
+def test_a_suite_that_fails_refuses_the_start_without_a_traceback() -> None:
+    with reachable_folder() as folder:
+        shutil.copytree(ROOT / "policies", folder / "policies")
+        suite = folder / "policies" / "tests" / "cbp_test.yaml"
+        suite.write_text(suite.read_text().replace("expect: allow", "expect: deny", 1))
+        said = broker(
+            "serve", BROKER_HOME=str(folder / "home"), BROKER_PORT="0", BROKER_POLICIES=str(folder / "policies")
+        )
+        assert said.returncode == 2
+        assert "Traceback" not in said.stderr
+        assert "everything ends" in said.stderr
+
+
+def test_an_unknown_setting_stops_every_command() -> None:
+    for command in (["serve"], ["worker"], ["up"], ["migrate"], ["token", "--sub=a", "--agency=DOS", "--role=analyst"]):
+        said = broker(*command, BROKER_POLICY="somewhere")
+        assert (said.returncode, said.stdout) == (2, "")
+        assert said.stderr == "broker: BROKER_POLICY is not a setting; did you mean BROKER_POLICIES?\n"
+
+
+def test_no_development_token_where_tokens_come_from_an_issuer() -> None:
+    said = broker(
+        *("token", "--sub", "ana", "--agency", "ICE-HSI", "--role", "analyst"),
+        BROKER_ISSUER="https://issuer.agency.internal",
+        BROKER_JWKS_URL="https://issuer.agency.internal/keys",
+    )
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "BROKER_ISSUER is set" in said.stderr
+
+
+def test_commands_answer_on_stdout_and_log_to_stderr(tmp_path: Path) -> None:
+    said = broker("sample-probes", str(tmp_path / "probes of mine"))
+    assert said.returncode == 0, said.stderr
+    written = sorted(path.name for path in (tmp_path / "probes of mine").iterdir())
+    assert any(name.startswith("hit-") for name in written)
+    assert any(name.startswith("stranger-") for name in written)
+    assert len(said.stdout.splitlines()) == len(written)
