@@ -2,9 +2,10 @@
 
 import errno
 import socket
+import sys
 from typing import Any
 
-from broker.kernel.errors import ConfigurationError
+from broker.kernel.errors import BrokerError, ConfigurationError
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -48,11 +49,15 @@ def url_of(sock: socket.socket) -> str:
 
 
 def answer(application: Any, sock: socket.socket) -> None:
-    """Answer on *sock* until SIGTERM or Ctrl-C; then what is under way is finished first."""
+    """Answer on *sock* until SIGTERM or Ctrl-C; then what is under way is finished first.
+
+    Raises the BrokerError that kept the application from starting.
+    """
     import uvicorn
 
+    start = _Start(application)
     config = uvicorn.Config(
-        application,
+        start,
         log_config=None,
         access_log=False,  # A path holds ids of items; who read what is the audit's to say.
         server_header=False,
@@ -61,4 +66,31 @@ def answer(application: Any, sock: socket.socket) -> None:
         timeout_graceful_shutdown=10,
         timeout_keep_alive=30,
     )
-    uvicorn.Server(config).run(sockets=[sock])
+    try:
+        uvicorn.Server(config).run(sockets=[sock])
+    except SystemExit:
+        if start.refusal is not None:
+            raise start.refusal from None
+        raise
+
+
+class _Start:
+    """Keeps the reason why the application refuses to start, which would otherwise only be logged as a traceback."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self.refusal: BrokerError | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await self._application(scope, receive, send)
+            return
+
+        async def say(message: Any) -> None:
+            failure = sys.exc_info()[1]
+            if message["type"] == "lifespan.startup.failed" and isinstance(failure, BrokerError):
+                self.refusal = failure
+                message = {"type": message["type"], "message": ""}
+            await send(message)
+
+        await self._application(scope, receive, say)

@@ -8,6 +8,7 @@ import typer
 from broker.cli.children import Child, ChildGaveUp, Family, Stop
 from broker.cli.listening import inherited, listen, url_of
 from broker.cli.migrate import migrate
+from broker.cli.registered import registered_partners
 from broker.settings import Settings, load_settings
 from broker.storage.embedded import EmbeddedPostgres, Endpoint
 
@@ -27,6 +28,7 @@ def command(
     """Answer calls until SIGTERM or Ctrl-C. The database gets the newest shape first."""
     stop = Stop()
     settings = load_settings()
+    registered_partners(settings)  # Policies that cannot be read are told before anything is started.
     address = (settings.host if host is None else host, settings.port if port is None else port)
     with inherited(fd) if fd is not None else listen(*address) as sock:
         jobs = settings.embedded if with_worker is None else with_worker

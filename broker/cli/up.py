@@ -113,7 +113,7 @@ def _announce(path: Path, url: str, partners: dict[str, str]) -> None:
 
 
 def _greet(url: str, partners: dict[str, str], invented: dict[str, socket]) -> None:
-    typer.echo(f"\nThe broker is ready at {url}   (API: {url}/docs)")
+    typer.echo(f"\nThe broker is ready at {url}   (what it answers to: openapi/broker.yaml)")
     for name, place in partners.items():
         typer.echo(f"  partner {name} at {place}{' (invented, synthetic answers)' if name in invented else ''}")
     typer.echo("\nA token for trying it:")
