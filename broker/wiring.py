@@ -99,7 +99,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     try:
         async with Transport() as transport:
             dispatcher = Dispatcher(registry, transport)
-            run = SearchRun(work, searches, settling, dispatcher, registry, clock)
+            run = SearchRun(work, searches, settling, dispatcher, registry, clock, settings.base_url)
             jobs = JobQueue(_conninfo(app_url), {RUN_JOB: run.run})
             run.jobs = jobs
             yield Parts(settings, work, clock, sealer, policies, registry, searches, settling, dispatcher, run, jobs)

@@ -49,16 +49,22 @@ class AuditEvent(BaseModel):
 
 
 class CaseOpened(AuditEvent):
+    """A matter was registered."""
+
     tag = "case:register:opened"
     case_id: str
 
 
 class CaseClosed(AuditEvent):
+    """A matter takes no further search."""
+
     tag = "case:register:closed"
     case_id: str
 
 
 class SearchRequested(AuditEvent):
+    """A search was accepted; it is counted once, whatever it takes to get an answer."""
+
     tag = "search:request:accepted"
     search_id: str
     case_id: str
@@ -71,22 +77,16 @@ class SearchRequested(AuditEvent):
     partners: tuple[str, ...]
 
 
-class SearchRefused(AuditEvent):
-    tag = "search:request:refused"
-    case_id: str | None
-    purpose: str
-    evidentiary_basis: str
-    civil_enforcement_only: bool
-    rule: str
-    partners: tuple[str, ...]
-
-
 class SearchCancelled(AuditEvent):
+    """The requester ended what had no answer yet."""
+
     tag = "search:request:cancelled"
     search_id: str
 
 
 class SearchRead(AuditEvent):
+    """Somebody looked at how far a search is."""
+
     tag = "search:record:read"
     search_id: str
 
@@ -102,6 +102,8 @@ class LegSent(AuditEvent):
 
 
 class LegEnded(AuditEvent):
+    """One partner's part is over; `state` says how, `reason` why where it is not an answer."""
+
     tag = "search:leg:ended"
     search_id: str
     partner: str
@@ -112,12 +114,16 @@ class LegEnded(AuditEvent):
 
 
 class CallbackRefused(AuditEvent):
+    """A callback was not shown to be the partner's, or belongs to no leg."""
+
     tag = "partner:callback:refused"
     partner: str
     reason: str
 
 
 class ItemDerived(AuditEvent):
+    """Something was written from items, with the owners it carries for good."""
+
     tag = "item:derived:created"
     item_id: str
     case_id: str
@@ -127,6 +133,8 @@ class ItemDerived(AuditEvent):
 
 
 class ItemReviewed(AuditEvent):
+    """A reviewer gave candidates their dispositions."""
+
     tag = "item:review:recorded"
     item_id: str
     review_id: str
@@ -152,11 +160,15 @@ class Decided(AuditEvent):
 
 
 class ReleaseRead(AuditEvent):
+    """Somebody fetched the copy of a release."""
+
     tag = "release:package:read"
     release_id: str
 
 
 class GrantRecorded(AuditEvent):
+    """A permission was written down."""
+
     tag = "grant:register:recorded"
     grant_id: str
     owner: str
@@ -165,12 +177,16 @@ class GrantRecorded(AuditEvent):
 
 
 class GrantConfirmed(AuditEvent):
+    """A second person confirmed a permission."""
+
     tag = "grant:register:confirmed"
     grant_id: str
     owner: str
 
 
 class GrantRevoked(AuditEvent):
+    """An owner ended a permission."""
+
     tag = "grant:register:revoked"
     grant_id: str
     owner: str
@@ -178,6 +194,8 @@ class GrantRevoked(AuditEvent):
 
 
 class GrantUsed(AuditEvent):
+    """A counted permission was used once more."""
+
     tag = "grant:register:used"
     grant_id: str
     release_id: str
@@ -185,12 +203,16 @@ class GrantUsed(AuditEvent):
 
 
 class PolicyActivated(AuditEvent):
+    """Another policy decides from here on."""
+
     tag = "policy:bundle:activated"
     digest: str
     replaces: str | None
 
 
 class PolicyRefused(AuditEvent):
+    """A changed policy was not taken; the one in force stays."""
+
     tag = "policy:bundle:refused"
     faults: int
     in_force: str
@@ -205,11 +227,15 @@ class CallRefused(AuditEvent):
 
 
 class AuditRead(AuditEvent):
+    """Somebody read the audit."""
+
     tag = "audit:entries:read"
     query: str
 
 
 class ReportRead(AuditEvent):
+    """Somebody asked an oversight question."""
+
     tag = "oversight:report:read"
     report: str
     since: str | None

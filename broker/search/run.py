@@ -58,13 +58,16 @@ class SearchRun:
         dispatcher: Dispatcher,
         registry: Registry,
         clock: Clock,
+        base_url: str,
     ) -> None:
+        """*base_url* is where partners reach the API, for those that answer by a callback."""
         self._work = work
         self._searches = searches
         self._settling = settling
         self._dispatcher = dispatcher
         self._registry = registry
         self._clock = clock
+        self._base_url = base_url
         self.jobs: JobQueue | None = None
 
     async def run(self, search_id: str) -> None:
@@ -115,7 +118,11 @@ class SearchRun:
         seconds = self._seconds_left(leg)
         if seconds <= 0:
             return TimedOut()
-        order = SearchOrder(**self._order(search, leg).model_dump(), probe=image)
+        order = SearchOrder(
+            **self._order(search, leg).model_dump(),
+            probe=image,
+            callback_url=f"{self._base_url}/v1/callbacks/{leg.partner}",
+        )
 
         async def sent(_number: int) -> None:
             await self._sent(search, leg)

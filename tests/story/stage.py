@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.story import rogue
 from tests.story.people import ROOT, Cast
 
 _START_SECONDS = 120
@@ -32,15 +33,22 @@ class Stage:
 
 
 @contextmanager
-def raised(extra: dict[str, str] | None = None) -> Iterator[Stage]:
-    """Start everything on free loopback ports; at the end no process and no folder stays behind."""
+def raised(extra: dict[str, str] | None = None, *, rogue_url: str | None = None) -> Iterator[Stage]:
+    """Start everything on free loopback ports; at the end no process and no folder stays behind.
+
+    With *rogue_url* the register has one more partner, which lies.
+    """
     # A folder with a space in its name, because somebody's checkout will lie in one.
     base = Path(tempfile.mkdtemp(prefix="broker story "))
     base.chmod(0o711)
     home = base / "home"
     log = base / "log.txt"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
-    environment |= {"BROKER_HOME": str(home), "BROKER_PORT": "0", **(extra or {})}
+    extra = dict(extra or {})
+    if rogue_url is not None:
+        extra |= {"BROKER_POLICIES": str(rogue.policies_with_it(base))}
+        extra |= {"BROKER_PARTNER_URLS": json.dumps({rogue.NAME: rogue_url})}
+    environment |= {"BROKER_HOME": str(home), "BROKER_PORT": "0", **extra}
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "broker", "up", "--end-with-parent"],

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from tests.story import ledger
+from tests.story import ledger, rogue
 from tests.story.people import Person
 from tests.story.stage import Stage
 
@@ -182,6 +182,15 @@ def three_results_are_marked(story: Story) -> Iterator[str]:
     nothing = stranger.get("/v1/items/itm_" + "a" * 26)
     shown(hidden.status_code == nothing.status_code == 404 and hidden.content == nothing.content, "404, the same bytes")
     yield "for FBI the DOS list does not exist: the same 404, byte for byte, as for an id that was made up"
+    lied = story.search(min(story.probes.glob("hit-*.jpg")), partners=[rogue.NAME])
+    leg = lied["legs"][0]
+    shown(leg["state"] == "quarantined" and leg["item"] is None, f"the lie is quarantined: {leg}")
+    claim = f"registered as {rogue.REGISTERED_OWNER}'s, claimed to be {rogue.CLAIMED_OWNER}'s"
+    yield f"a partner {claim}: leg {leg['state']}, {leg['reason']}, no item"
+    query = {"tag": "search:leg:ended", "subject": lied["id"]}
+    recorded = answered(story.auditor.get("/v1/audit/entries", **query), 200)["items"]
+    shown(recorded[0]["detail"]["state"] == "quarantined", "the quarantine is on record")
+    yield f"and that is on record: {recorded[0]['event_id']}"
 
 
 def four_reviewed_and_written(story: Story) -> Iterator[str]:
@@ -271,12 +280,16 @@ def nine_counted(story: Story) -> Iterator[str]:
     """How many searches were requested of each partner since 2017-01-01, by purpose"""
     report = answered(story.auditor.get("/v1/oversight/reports/searches", since="2017-01-01"), 200)
     for row in report["rows"]:
+        if row["partner"] == rogue.NAME:
+            shown(row["requested"] == row["failed"] == 1, f"one search of the rogue, which failed, not {row}")
+            continue
         shown(row["requested"] == 3, f"three searches of each partner, not {row}")
         yield (
             f"{row['partner']}, {row['purpose']}: {row['requested']} requested, {row['sent']} sent, "
             f"{row['answered']} answered ({row['no_hit']} no hit), {row['retried']} retried"
         )
-    shown({row["partner"] for row in report["rows"]} == {"cbp-atsp", "dos-ccd"}, "both partners are in the report")
+    partners = {row["partner"] for row in report["rows"]}
+    shown(partners == {"cbp-atsp", "dos-ccd", rogue.NAME}, f"every partner is in the report: {partners}")
     shown("no records before" in report["coverage"]["note"], "the report says from when on there are records")
     yield report["coverage"]["note"]
 

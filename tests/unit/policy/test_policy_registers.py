@@ -93,8 +93,8 @@ def test_plain_words_are_words_and_only_true_and_false_are_not() -> None:
         ("partners.yaml", "http://127.0.0.1:8101/", "http://127.0.0.1.partner.example/", "plain http is for this"),
         ("partners.yaml", "http://127.0.0.1:8101/", "https://u:p@partner.example/", "may hold no credentials"),
         ("partners.yaml", "http://127.0.0.1:8101/", "file:///etc/passwd", "url: "),
-        ("partners.yaml", "answer_seconds: 60", "answer_second: 60", "unknown key 'limits.answer_second'"),
-        ("partners.yaml", "answer_seconds: 60", "answer_seconds: 0", "limits.answer_seconds: input should be greater"),
+        ("partners.yaml", "call_seconds: 10", "call_second: 10", "unknown key 'limits.call_second'"),
+        ("partners.yaml", "call_seconds: 10", "call_seconds: 0", "limits.call_seconds: input should be greater"),
     ],
 )
 def test_a_register_entry_that_is_not_right_is_named(path: str, old: str, new: str, reason: str) -> None:
