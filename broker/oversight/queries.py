@@ -87,7 +87,7 @@ _BLOCKED: Final = Query(
                reason ->> 'owner' AS owner, count(*) AS refused, min(d.at) AS first, max(d.at) AS last
         FROM decision d CROSS JOIN LATERAL jsonb_array_elements(d.reasons) AS reason
         WHERE d.channel = 'release' AND d.outcome = 'deny' AND d.at >= :since AND d.at < :until
-          AND (CAST(:owners AS text[]) IS NULL OR d.owners && CAST(:owners AS text[])
+          AND (CAST(:owners AS text[]) IS NULL OR reason ->> 'owner' = ANY (CAST(:owners AS text[]))
                OR d.component = ANY (CAST(:owners AS text[])))
         GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
     """,

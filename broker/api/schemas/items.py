@@ -57,7 +57,7 @@ class FindingBody(Body):
 
     candidate: Word
     disposition: Disposition
-    note: Annotated[str, Field(max_length=2000)] | None = None
+    note: Annotated[Text, Field(max_length=2000)] | None = None
 
 
 class NewReview(Body):
