@@ -280,7 +280,13 @@ class Adapter(Protocol):
 
 
 def path_segment(text: str) -> str:
-    """*text* as exactly one segment of a path. Names that come from a partner must pass through here."""
+    """*text* as exactly one segment of a path. Names that come from a partner must pass through here.
+
+    Raises `WireFailure` for a text that cannot be one, such as ``..``.
+    """
     if text in ("", ".", ".."):
         raise WireFailure(WireFault.BAD_ADDRESS)
-    return quote(text, safe="")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise WireFailure(WireFault.BAD_ADDRESS) from None
