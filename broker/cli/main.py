@@ -2,7 +2,6 @@
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Final
 
 import typer
@@ -21,27 +20,34 @@ _COMMANDS: Final = {
     "openapi": "openapi",
 }
 """Single commands: the module of each has a function `command`."""
+_INNER: Final = {"api": "api"}
+"""Commands that other commands start."""
 _GROUPS: Final = {"policy": "policy", "audit": "audit"}
 """Groups of commands: the module of each has a typer app called `app`."""
 
 
-def build() -> typer.Typer:
-    """The whole command line."""
+def build(wanted: str | None = None) -> typer.Typer:
+    """The whole command line, or of it only the command *wanted*, if there is one of that name."""
     app = typer.Typer(
         name="broker",
-        help="Sends probe-photo searches to partner systems and passes nothing on without the owner's permission.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for name, module in _COMMANDS.items():
-        if find_spec(f"broker.cli.{module}") is None:
-            continue
-        app.command(name)(import_module(f"broker.cli.{module}").command)
-    app.command("api", hidden=True)(import_module("broker.cli.api").command)
+    app.callback()(_nothing)
+    known = wanted in {*_COMMANDS, *_INNER, *_GROUPS}
+    for name, module in {**_COMMANDS, **_INNER}.items():
+        if not known or name == wanted:
+            app.command(name, hidden=name in _INNER)(import_module(f"broker.cli.{module}").command)
     for name, module in _GROUPS.items():
-        app.add_typer(import_module(f"broker.cli.{module}").app, name=name)
+        if not known or name == wanted:
+            app.add_typer(import_module(f"broker.cli.{module}").app, name=name)
     return app
+
+
+def _nothing() -> None:
+    """Sends probe-photo searches to partner systems and passes nothing on without the owner's permission."""
+    # With a callback a command is called by its name also where it is the only one.
 
 
 def main() -> None:
@@ -50,7 +56,8 @@ def main() -> None:
 
     configure_logs()
     try:
-        build()()
+        # A running service consists of several of these processes, so each imports what it needs and no more.
+        build(sys.argv[1] if len(sys.argv) > 1 else None)()
     except BrokerError as error:
         print(f"broker: {error.detail or error.title}", file=sys.stderr)
         sys.exit(2)

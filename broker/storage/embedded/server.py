@@ -10,6 +10,7 @@ from subprocess import Popen
 from typing import Final
 
 import psycopg
+import structlog
 
 from broker.kernel.errors import ConfigurationError
 from broker.storage.embedded.account import Account, choose_account
@@ -21,6 +22,7 @@ from broker.storage.embedded.process import clear_orphan, start_server, stop_ser
 
 WAIT_SECONDS: Final = 30.0
 _STEP: Final = 0.05
+_log = structlog.get_logger(__name__)
 
 
 class EmbeddedPostgres:
@@ -72,6 +74,11 @@ class EmbeddedPostgres:
         """Start the server again if it has died, or if the process that owned it is gone; cheap if all is well."""
         if self._endpoint is not None and self._process is not None and self._process.poll() is None:
             return self._endpoint
+        if not self.owned:
+            running = attach(self._home)
+            if running is not None:
+                return running
+        _log.warning("database_started_again" if self.owned else "database_taken_over", home=str(self._home))
         self.stop()
         return self.start()
 
