@@ -81,11 +81,11 @@ async def read_search_status(
     search_id: OpaqueId,
     caller: Annotated[Caller, Depends(Allowed(Act.SEARCH_READ))],
     held: ServicesDep,
-    wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT, allow_inf_nan=False)] = 0.0,
+    wait: Annotated[float, Query(ge=0, le=86_400, allow_inf_nan=False)] = 0.0,
 ) -> SearchReply:
-    """A search as it stands; with `wait`, as soon as every leg is final, or after that many seconds."""
+    """A search as it stands; with `wait`, as soon as every leg is final, or after that many seconds, 60 at most."""
     search = await held.searches.read(caller.actor, search_id)
-    ends = asyncio.get_running_loop().time() + wait
+    ends = asyncio.get_running_loop().time() + min(wait, _LONGEST_WAIT)
     while not _finished(search) and asyncio.get_running_loop().time() < ends:
         await asyncio.sleep(_GLANCE_SECONDS)
         search = await held.searches.glance(caller.actor, search_id) or search

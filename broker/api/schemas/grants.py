@@ -46,7 +46,7 @@ class NewGrant(Body):
     valid_from: Moment
     valid_until: Moment
     max_uses: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
-    onward: Flag
+    onward: Flag = False
     caveats: Annotated[list[Word], Field(max_length=20, default_factory=list)]
     evidence: EvidenceBody
 
