@@ -1,0 +1,88 @@
+"""The page on writing an adapter is true: its code is run as it stands."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from broker.kernel.partner import PartnerEntry
+from broker.partners.contract import FailureKind
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "writing-an-adapter.md").read_text("utf-8")
+FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def of(language):
+    return [text for kind, text in FENCES if kind == language]
+
+
+@pytest.fixture
+def package(tmp_path):
+    for text in of("python"):
+        head, _, code = text.partition("\n")
+        path = tmp_path / head.removeprefix("# file: ")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(code, "utf-8")
+    (tmp_path / "county" / "__init__.py").touch()
+    return tmp_path
+
+
+def run_tests(folder):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "county"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def test_every_python_example_says_which_file_it_is():
+    assert len(of("python")) == 4
+    assert all(text.startswith("# file: county/") for text in of("python"))
+
+
+def test_the_examples_conform_as_they_stand(package):
+    ran = run_tests(package)
+    assert ran.returncode == 0, ran.stdout
+    assert re.search(r"\b17 passed", ran.stdout)
+
+
+def test_the_pages_own_suite_catches_a_change_for_the_worse(package):
+    path = package / "county" / "adapter.py"
+    code = path.read_text("utf-8")
+    worse = code.replace("return Failed(kind=FailureKind.MALFORMED_REPLY)", "return NoHit()")
+    assert worse != code
+    path.write_text(worse, "utf-8")
+    ran = run_tests(package)
+    assert ran.returncode == 1
+    assert "test_the_county_conforms[types_garbage]" in ran.stdout
+
+
+def test_the_entry_points_name_what_the_examples_define():
+    (text,) = of("toml")
+    points = tomllib.loads(text)["project"]["entry-points"]
+    assert points["broker.adapters"] == {"county": "county.adapter:CountyAdapter"}
+    assert points["broker.standins"] == {"county-residents": "county.standin:build"}
+
+
+def test_the_row_of_the_register_is_one():
+    (text,) = of("yaml")
+    (row,) = yaml.safe_load(text)
+    entry = TypeAdapter(PartnerEntry).validate_json(json.dumps(row, default=str))
+    assert (entry.id, entry.adapter) == ("county-residents", "county")
+
+
+def test_every_failure_that_the_page_explains_exists():
+    table = PAGE[PAGE.index("## When it does not work") :]
+    named = set(re.findall(r"`([a-z_]+)`", table.split("|---|---|")[1])) - {"path_segment"}
+    assert named <= {kind.value for kind in FailureKind}
