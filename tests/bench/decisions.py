@@ -1,23 +1,21 @@
 """Benchmark 1: the decision, in process and over HTTP, at registers of rising size, beside its floors."""
 
 import asyncio
-import http.client
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 
 from broker.decision import gate
 from broker.decision.gate import Facts, Question
 from broker.grants import repository
-from broker.kernel.ids import GrantId
 from broker.kernel.words import Role
-from tests.bench import plans, register, registers
+from tests.bench import floors, plans, register, registers
+from tests.bench.calling import post
 from tests.bench.ground import Ground
 from tests.bench.load import Call, drive
 from tests.bench.matter import ANALYST
@@ -214,18 +212,9 @@ def _shape_over_http(ground: Ground, one: Register, url: str) -> list[str]:
     terms = register.terms(register.OWNERS[0], now)
     body = terms.model_dump(mode="json", exclude={"scope"}) | {"scope": {"items": [lead]}}
     body |= {"valid_from": now.isoformat(), "valid_until": (now + timedelta(days=30)).isoformat()}
-    parts = urlsplit(url)
     officer = ground.token("olga.officer", register.OWNERS[0], Role.RELEASE_OFFICER)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-    try:
-        connection.request("POST", "/v1/admin/grants", json.dumps(body), _headers(officer))
-        reply = connection.getresponse()
-        answer = json.loads(reply.read())
-    finally:
-        connection.close()
-    if reply.status != 201:
-        raise RuntimeError(f"the grant was not recorded: {answer}")
-    return register.same_shape(one.database.owner_url, GrantId(answer["id"]), other, lead)
+    answer = post(url, "/v1/admin/grants", officer, body, 201)
+    return register.same_shape(one.database.owner_url, str(answer["id"]), other, lead)
 
 
 async def _plans(one: Register) -> list[dict[str, Any]]:
@@ -264,9 +253,7 @@ async def _measure(ground: Ground, extent: Extent, seed: int) -> dict[str, Any]:
             f"{size:,} grants recorded ({found[-1].reach_rows:,} rows of the finding aid, {found[-1].load_seconds:.0f} s)"
         )
     with psycopg.connect(found[0].database.owner_url, autocommit=True) as connection:
-        from tests.bench.floors import TABLE
-
-        connection.execute(TABLE)
+        connection.execute(floors.TABLE)
         connection.execute("GRANT SELECT, INSERT ON bench_floor TO broker_app")
     try:
         inside = await _in_process(found, extent)

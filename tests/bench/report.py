@@ -3,11 +3,13 @@
 import json
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -22,7 +24,8 @@ _LIBRARIES = (
     "pycasbin",
     "procrastinate",
 )
-_console = Console(highlight=False, soft_wrap=True)
+# A table that is written to a file or a pipe is not squeezed into a terminal's eighty columns.
+_console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def say(text: str) -> None:
@@ -64,7 +67,7 @@ def write(folder: Path, name: str, figures: dict[str, Any], text: str) -> None:
 
 def show(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     """A table on the terminal."""
-    table = Table(*header, title=title, title_justify="left")
+    table = Table(*header, title=title, title_justify="left", box=SIMPLE)
     for row in rows:
         table.add_row(*row)
     _console.print(table)

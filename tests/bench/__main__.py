@@ -1,0 +1,102 @@
+"""``make bench`` and ``make bench-deep``: measure, print tables, write JSON.
+
+It ends with 1 only when what was measured is not what it is said to be (a bulk-loaded grant of another shape, a hot
+query that reads a whole table); never because something took long.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench import decisions, searches, tables
+from tests.bench.ground import Ground, prepared
+from tests.bench.report import circumstances, preamble, say, write
+
+_QUICK = (1_000, 100_000)
+_ALL = (1_000, 100_000, 1_000_000)
+_OWN_FOLDER = Path(".bench")
+
+
+def main() -> int:
+    """Run what was asked for."""
+    asked = _arguments()
+    began = time.monotonic()
+    faults: list[str] = []
+    for name in asked.only or ("decision", "search"):
+        with prepared() as ground:
+            faults += _decision(ground, asked) if name == "decision" else _search(ground, asked)
+    say(f"done in {time.monotonic() - began:.0f} s; figures in {asked.write}")
+    for fault in faults:
+        say(f"not as it should be: {fault}")
+    return 1 if faults else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--deep", action="store_true", help="more rounds and longer ones")
+    parser.add_argument("--sizes", type=int, nargs="+", help="registers of so many grants")
+    parser.add_argument("--quick", action="store_true", help="without the largest register")
+    parser.add_argument("--only", choices=("decision", "search"), nargs="+")
+    parser.add_argument("--seed", type=int, default=20170101)
+    parser.add_argument("--write", type=Path, default=_OWN_FOLDER, metavar="DIR", help="where JSON and tables go")
+    parser.add_argument("--wait-for-quiet", type=float, default=0, metavar="MINUTES", help="wait while others are busy")
+    asked = parser.parse_args()
+    if asked.write == _OWN_FOLDER:
+        _OWN_FOLDER.mkdir(exist_ok=True)
+        (_OWN_FOLDER / ".gitignore").write_text("*\n", encoding="ascii")
+    _wait(asked.wait_for_quiet)
+    return asked
+
+
+def _wait(minutes: float) -> None:
+    deadline = time.monotonic() + minutes * 60
+    while os.getloadavg()[0] > 0.5 and time.monotonic() < deadline:
+        time.sleep(5)
+
+
+def _decision(ground: Ground, asked: argparse.Namespace) -> list[str]:
+    say("the decision, in process and over HTTP")
+    sizes = tuple(asked.sizes or (_QUICK if asked.quick else _ALL))
+    extent = decisions.Extent(
+        sizes=sizes,
+        rounds=7 if asked.deep else 3,
+        calls=200 if asked.deep else 60,
+        http_seconds=8.0 if asked.deep else 3.0,
+        concurrency=8,
+    )
+    under = circumstances(asked.seed, ground.server_facts())
+    figures: dict[str, Any] = {"benchmark": "decision", **under, **decisions.measure(ground, extent, asked.seed)}
+    _publish("decision", "The decision", figures, tables.of_decisions(figures), asked.write)
+    faults = [f"a bulk-loaded grant differs in {column}" for column in figures["shape_differs_in"]]
+    return faults + [
+        f"{', '.join(plan['whole_tables'])}: {plan['statement']}"
+        for plan in figures["plans_at_largest"]
+        if plan["whole_tables"]
+    ]
+
+
+def _search(ground: Ground, asked: argparse.Namespace) -> list[str]:
+    say("accepted searches")
+    extent = searches.Extent(
+        rounds=7 if asked.deep else 3,
+        seconds=8.0 if asked.deep else 3.0,
+        concurrency=8,
+        with_worker=1000 if asked.deep else 300,
+    )
+    under = circumstances(asked.seed, ground.server_facts())
+    figures: dict[str, Any] = {"benchmark": "search", **under, **searches.measure(ground, extent)}
+    _publish("search", "Accepted searches", figures, tables.of_searches(figures), asked.write)
+    return []
+
+
+def _publish(name: str, title: str, figures: dict[str, Any], found: list[tables.Table], folder: Path) -> None:
+    for one in found:
+        one.show()
+    write(folder, name, figures, preamble(title, figures) + "".join(one.markdown() for one in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

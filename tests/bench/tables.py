@@ -1,0 +1,91 @@
+"""The figures as tables, the same on the terminal and in the documents."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench import report
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, a header and rows of text."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    def show(self) -> None:
+        report.show(self.title, self.header, self.rows)
+
+    def markdown(self) -> str:
+        return report.markdown(self.title, self.header, self.rows)
+
+
+def of_decisions(figures: dict[str, Any]) -> list[Table]:
+    """Benchmark 1."""
+    inside = [
+        (one["name"], _size(one), _ms(one["median_ms"]), _ms(one["p50_ms"]), _ms(one["p99_ms"]), str(one["calls"]))
+        for one in figures["in_process"]
+    ]
+    plans = [
+        (one["statement"][:90], ", ".join(one["scans"]), ", ".join(one["generic_scans"]), _ms(one["ms"]))
+        for one in figures["plans_at_largest"]
+    ]
+    return [
+        Table("In process, milliseconds", ("what", "grants", "median", "p50", "p99", "calls"), inside),
+        _over_http(figures["http"]),
+        _ratios(figures),
+        Table("Plans at the largest register", ("statement", "scans", "without values", "ms"), plans),
+    ]
+
+
+def of_searches(figures: dict[str, Any]) -> list[Table]:
+    """Benchmark 2."""
+    working, drawn = figures["with_worker"], figures["redrawing"]
+    states = ", ".join(f"{state} {count}" for state, count in working["leg_states"].items())
+    probe = figures["probe"]
+    rows = [
+        (
+            f"re-drawing a probe of {probe['bytes']:,} bytes, {probe['width']}×{probe['height']}",
+            f"{_ms(drawn['median_ms'])} ms",
+        ),
+        ("accepted per second, worker running", str(working["accepted_per_second"])),
+        (f"of {working['accepted']} accepted, completed per second", str(working["completed_per_second"])),
+        ("legs at the end", states),
+    ]
+    return [
+        _over_http(figures["http"]),
+        Table("Re-drawing, and with a worker", ("what", "figure"), rows),
+        _ratios(figures),
+    ]
+
+
+def _over_http(rows: list[dict[str, Any]]) -> Table:
+    header = ("what", "grants", "at a time", "per second", "median ms", "p50 ms", "p99 ms", "calls")
+    return Table(
+        "Over HTTP",
+        header,
+        [
+            (
+                one["name"],
+                _size(one),
+                str(one["concurrency"]),
+                str(one["per_second"]),
+                *(_ms(one[key]) for key in ("median_ms", "p50_ms", "p99_ms")),
+                str(one["calls"]),
+            )
+            for one in rows
+        ],
+    )
+
+
+def _ratios(figures: dict[str, Any]) -> Table:
+    return Table("Ratios", ("what", "ratio"), [(name, f"{value:g}") for name, value in figures["ratios"].items()])
+
+
+def _size(one: dict[str, Any]) -> str:
+    return f"{one['size']:,}" if one.get("size") else "–"
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
