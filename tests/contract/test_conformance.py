@@ -118,7 +118,7 @@ class _BlocksTheThread(CbpAdapter):
     async def search(self, order, wire):
         import time
 
-        time.sleep(2.2)
+        time.sleep(3.3)
         return await super().search(order, wire)
 
 

@@ -59,7 +59,7 @@ def entry(url="https://partner.example", **limits):
             number="1", valid_from=date(2020, 1, 1), valid_until=date(2035, 1, 1), purposes=("criminal_investigation",)
         ),
         probe_kinds=("photo",),
-        limits=Limits(**{"call_seconds": 1.0, "attempts": 2, **limits}),
+        limits=Limits(**{"call_seconds": 8.0, "attempts": 2, **limits}),
     )
 
 
@@ -162,7 +162,7 @@ def test_what_an_adapter_wrote_into_its_exception_is_not_logged(tmp_path):
 @pytest.mark.parametrize(
     "thing",
     [None, {}, [], "NoHit", NoHit, 0, object(), StillPending(), {"candidates": []}, type("Sub", (NoHit,), {})()],
-    ids=str,
+    ids=lambda thing: type(thing).__name__,
 )
 def test_what_is_no_outcome_of_a_search_is_an_adapter_error(tmp_path, thing):
     assert outcome_of(giving(thing), tmp_path) == ADAPTER_ERROR
@@ -200,12 +200,12 @@ def test_an_adapter_that_hangs_is_timed_out(tmp_path):
 
     begun = time.monotonic()
     assert outcome_of(hang, tmp_path, seconds=0.2) == TimedOut()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
 
 
 def test_an_adapter_that_swallows_its_cancellation_is_left_behind(tmp_path):
     async def stubborn(_wire):
-        for _turn in range(8):
+        for _turn in range(15):
             try:
                 await asyncio.sleep(0.3)
             except asyncio.CancelledError:
@@ -219,7 +219,7 @@ def test_an_adapter_that_swallows_its_cancellation_is_left_behind(tmp_path):
 
     outcome, took = asyncio.run(timed())
     assert outcome == TimedOut()
-    assert took < 1.5
+    assert took < 4
 
 
 def test_an_adapter_that_calls_in_a_loop_spends_its_budget(tmp_path):
@@ -298,10 +298,11 @@ def test_calls_and_retries_are_counted_apart(tmp_path):
 @pytest.mark.parametrize("name", ["slow drip", "never ends", "gzip bomb", "two owners under one key"])
 def test_hostile_partners_through_a_shipped_adapter(tmp_path, name):
     reply, expected = HOSTILE[name]
+    seconds = 0.4 if isinstance(expected, TimedOut) else 8.0
 
     async def trial():
         async with served(reply) as partner:
-            return await dispatch(CbpAdapter(), tmp_path, url=partner.url, attempts=1, call_seconds=0.4)
+            return await dispatch(CbpAdapter(), tmp_path, url=partner.url, attempts=1, call_seconds=seconds)
 
     assert asyncio.run(trial()).outcome == expected
 

@@ -62,7 +62,7 @@ def test_a_recursion_error_never_leaves():
         b'"' * 1_000_001,
         b"[" + b'"a",' * 400_000,
         b'["' + b"\\" * 1_000_001,
-        b"]" * 2_000_000,
+        b"]" * 500_000,
     ],
     ids=["escaped quotes", "quotes", "strings", "backslashes", "brackets"],
 )

@@ -24,6 +24,9 @@ from broker.partners.contract import Answered, Failed, NoHit, Refused, StillPend
 from broker.partners.fakes import ScriptedWire
 from broker.partners.hostile import HOSTILE, served
 
+_IMPATIENT_SECONDS: Final = 0.5
+_PATIENT_SECONDS: Final = 8.0
+"""Enough for a busy machine; only partners that never finish are given less."""
 _GARBAGE: Final[tuple[Json, ...]] = (None, True, "word", {}, {"unexpected": [1, 2]}, [{}], [None], [[]], ["R-1"])
 _WITH_AN_ERROR: Final[tuple[Json, ...]] = ({"code": 1, "message": "no"}, None, [])
 _BAD_CALLBACKS: Final = (
@@ -84,7 +87,8 @@ async def survives_hostile_partners(subject: Subject) -> None:
     """Drips, bombs, cuts and trick JSON end as the typed outcome that the wire gives them."""
     for name, (reply, expected) in HOSTILE.items():
         async with served(reply) as partner:
-            outcome = await dispatched(subject, partner.url)
+            seconds = _IMPATIENT_SECONDS if isinstance(expected, TimedOut) else _PATIENT_SECONDS
+            outcome = await dispatched(subject, partner.url, seconds)
         require(outcome == expected, f"{name}: gave {named(outcome)} instead of {named(expected)}")
 
 

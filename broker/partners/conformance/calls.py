@@ -24,7 +24,7 @@ from broker.partners.contract import Failed, FailureKind, SearchOrder
 from broker.partners.fakes import ScriptedWire, SentCall
 from broker.partners.hostile import redirect_to, reply_with, served
 
-LONGEST_BLOCK_SECONDS: Final = 2.0
+LONGEST_BLOCK_SECONDS: Final = 3.0
 
 
 async def carries_the_transaction_id(subject: Subject) -> None:

@@ -40,7 +40,6 @@ ENTRY: Final = PartnerId("under-test")
 _PURPOSE: Final = PurposeId("criminal_investigation")
 _POLLS: Final = 60
 _CALL_SECONDS: Final = 10.0
-_HOSTILE_CALL_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,8 @@ async def wire_to(subject: Subject, url: str | None = None) -> AsyncIterator[Rec
 
 
 @asynccontextmanager
-async def dispatcher_to(subject: Subject, url: str) -> AsyncIterator[Dispatcher]:
-    """The real dispatcher with the adapter under test, short of patience; its partner is `ENTRY` at *url*."""
+async def dispatcher_to(subject: Subject, url: str, call_seconds: float = 5.0) -> AsyncIterator[Dispatcher]:
+    """The real dispatcher with the adapter under test; its partner is `ENTRY` at *url*."""
     agency = AgencyId("DHS")
     entry = PartnerEntry(
         id=ENTRY,
@@ -110,7 +109,7 @@ async def dispatcher_to(subject: Subject, url: str) -> AsyncIterator[Dispatcher]
             number="none", valid_from=date(2020, 1, 1), valid_until=date(2020, 1, 2), purposes=(_PURPOSE,)
         ),
         probe_kinds=("photo",),
-        limits=Limits(call_seconds=_HOSTILE_CALL_SECONDS, reply_bytes=1_000_000, attempts=1),
+        limits=Limits(call_seconds=call_seconds, reply_bytes=1_000_000, attempts=1),
     )
     with tempfile.TemporaryDirectory() as folder:
         registry = Registry([entry], {}, Path(folder) / "keys", {subject.adapter.name: subject.adapter})
@@ -118,9 +117,9 @@ async def dispatcher_to(subject: Subject, url: str) -> AsyncIterator[Dispatcher]
             yield Dispatcher(registry, transport)
 
 
-async def dispatched(subject: Subject, url: str) -> Outcome:
+async def dispatched(subject: Subject, url: str, call_seconds: float = 5.0) -> Outcome:
     """What comes of a search when *url* stands in the partner's place."""
-    async with dispatcher_to(subject, url) as dispatcher:
+    async with dispatcher_to(subject, url, call_seconds) as dispatcher:
         order = order_for(subject, subject.hit)
         return (await dispatcher.search(ENTRY, order, deadline_seconds=10.0)).outcome
 

@@ -16,6 +16,7 @@ from adapters.faces.samples import COMMENT, hit_probe, stranger_probe
 
 CBP = gallery("R", tuple(range(101, 111)))
 DOS = gallery("V", tuple(range(201, 211)))
+SHARED = [likeness(draw(Person(family, 0).face)) for family in SHARED_FAMILIES]
 
 
 def jpeg(image, quality):
@@ -73,12 +74,12 @@ def test_no_sample_stranger_comes_near_anybody():
 def test_a_face_from_any_other_number_is_like_none_of_the_shared_people(number):
     stranger = likeness(draw(face_of(number)))
     # By chance two strangers may look alike, as in life; that this one is taken for the *same* picture may not be.
-    assert all(score(stranger, likeness(draw(Person(family, 0).face))) < 0.95 for family in SHARED_FAMILIES)
+    assert all(score(stranger, person) < 0.95 for person in SHARED)
 
 
 def test_false_hits_are_rare():
-    hits = sum(bool(CBP.search(draw(face_of(number)), most=1)) for number in range(5_000, 5_200))
-    assert hits <= 6
+    hits = sum(bool(CBP.search(draw(face_of(number)), most=1)) for number in range(5_000, 5_100))
+    assert hits <= 3
 
 
 def test_a_face_depends_on_its_number_only():
