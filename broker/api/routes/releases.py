@@ -61,7 +61,13 @@ async def read_release(
     return release_reply(await held.releases.read(caller.actor, release_id))
 
 
-@router.get("/releases/{release_id}/package", response_model=dict[str, Any], responses=_REFUSAL)
+# The record of a release is for auditors and liaisons too; its content is for those who may read items.
+@router.get(
+    "/releases/{release_id}/package",
+    response_model=dict[str, Any],
+    responses=_REFUSAL,
+    dependencies=[Depends(Allowed(Act.ITEM_READ))],
+)
 async def read_package(
     release_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.RELEASE_READ))], held: ServicesDep
 ) -> dict[str, Any] | Response:
