@@ -1,0 +1,86 @@
+"""Which role may make which call at all: every route of the API over every role, from the contract's table."""
+
+import pytest
+
+from broker.app import bare_app
+from tests.scenarios.world import ROLES, UNKNOWN, World, refused
+
+ITEM, SEARCH, RELEASE = UNKNOWN["item"], UNKNOWN["search"], UNKNOWN["release"]
+CASE, GRANT = "cas_" + "a" * 26, "gra_" + "a" * 26
+A, R, O, L, P, U, X = ROLES  # noqa: E741 - one letter a column, as in the table
+
+MAY: dict[tuple[str, str], set[str]] = {
+    # open and close cases, search, derive, ask for release, dry run
+    ("POST", "/v1/cases"): {A},
+    ("POST", "/v1/cases/{case_id}/close"): {A},
+    ("POST", "/v1/searches"): {A},
+    ("POST", "/v1/searches/{search_id}/cancel"): {A},
+    ("POST", "/v1/items"): {A},
+    ("POST", "/v1/decisions"): {A},
+    ("POST", "/v1/releases"): {A},
+    # A reviewer sees the case and the search that brought what there is to review.
+    ("GET", "/v1/cases"): {A, R},
+    ("GET", "/v1/cases/{case_id}"): {A, R},
+    ("GET", "/v1/searches"): {A, R},
+    ("GET", "/v1/searches/{search_id}"): {A, R},
+    ("GET", "/v1/searches/{search_id}/events"): {A, R},
+    # view items, lineage
+    ("GET", "/v1/items/{item_id}"): {A, R, O},
+    ("GET", "/v1/items/{item_id}/lineage"): {A, R, O},
+    # The record of a release is for more people than its content.
+    ("GET", "/v1/releases/{release_id}"): {A, O, L, U},
+    ("GET", "/v1/releases/{release_id}/package"): {A, O},
+    # review candidates
+    ("POST", "/v1/items/{item_id}/reviews"): {R},
+    # record, confirm, revoke grants
+    ("POST", "/v1/admin/grants"): {O, L},
+    ("POST", "/v1/admin/grants/{grant_id}/confirm"): {O, L},
+    ("POST", "/v1/admin/grants/{grant_id}/revoke"): {O, L},
+    ("GET", "/v1/admin/grants"): {A, O, L, U},
+    ("GET", "/v1/admin/grants/{grant_id}"): {A, O, L, U},
+    # policies, audit, oversight
+    ("GET", "/v1/policies/current"): {O, P, U},
+    ("GET", "/v1/audit/entries"): {O, U},
+    ("GET", "/v1/audit/checkpoint"): {O, U},
+    ("GET", "/v1/audit/proof"): {O, U},
+    ("GET", "/v1/oversight/reports"): {O, U},
+    ("GET", "/v1/oversight/reports/{name}"): {O, U},
+    # partners; an analyst has to know their names to ask one
+    ("GET", "/v1/partners"): {A, U, X},
+}
+FILLED = {"case_id": CASE, "search_id": SEARCH, "item_id": ITEM, "release_id": RELEASE, "grant_id": GRANT, "name": "x"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/v1/callbacks/{partner}"}
+
+
+def test_the_table_names_every_route() -> None:
+    routes = {
+        (method.upper(), path)
+        for path, item in bare_app().openapi()["paths"].items()
+        for method in item
+        if path not in OPEN
+    }
+    assert routes == set(MAY)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_call_what_the_contract_says_and_nothing_else(world: World, role: str) -> None:
+    caller = world.as_("ICE-HSI", role, sub=f"only.{role}")
+    wrong = []
+    for (method, path), may in MAY.items():
+        response = caller.request(
+            method, path.format(**FILLED), params={"event": "x"} if path.endswith("proof") else None
+        )
+        if (response.status_code == 403) is (role in may):
+            wrong.append((method, path, response.status_code))
+        if response.status_code >= 400:
+            refused(response, response.status_code)
+        assert response.status_code < 500
+    assert wrong == []
+
+
+def test_a_refused_call_is_on_record(world: World) -> None:
+    caller = world.as_("ICE-HSI", "admin", sub="curious.admin")
+    refused(caller.get(f"/v1/items/{ITEM}"), 403)
+    query = {"tag": "call:access:refused", "actor": "curious.admin"}
+    entries = world.auditor.get("/v1/audit/entries", params=query).json()["items"]
+    assert [entry["detail"] for entry in entries] == [{"route": "item_read", "status": 403}]
