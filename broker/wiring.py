@@ -34,7 +34,9 @@ from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
 from broker.products.review import ReviewService
+from broker.release.permission_repository import PermissionRepository
 from broker.release.repository import ReleaseRepository
+from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
 from broker.search.repository import SearchRepository
@@ -52,6 +54,7 @@ _POLICY_ACTOR = service_actor("policy-reload")
 _RELOAD_SECONDS = 1.0
 _SWEEP_SECONDS = 1.0
 _TAKEOVER_SECONDS = 1.0
+_EXPIRY_SECONDS = 10.0
 _CONCURRENCY = 20
 """How often the three are looked after."""
 
@@ -71,6 +74,9 @@ class Parts:
     dispatcher: Dispatcher
     run: SearchRun
     jobs: JobQueue
+    door: DecisionService
+    grants: GrantService
+    permissions: PermissionService
 
 
 @asynccontextmanager
@@ -102,7 +108,25 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
             run = SearchRun(work, searches, settling, dispatcher, registry, clock, settings.base_url)
             jobs = JobQueue(_conninfo(app_url), {RUN_JOB: run.run})
             run.jobs = jobs
-            yield Parts(settings, work, clock, sealer, policies, registry, searches, settling, dispatcher, run, jobs)
+            door = DecisionService(work, Loader(ItemReader(sealer), PolicyInForce(policies)))
+            grants = GrantService(work)
+            permissions = PermissionService(work, door, grants, PermissionRepository(sealer))
+            yield Parts(
+                settings=settings,
+                work=work,
+                clock=clock,
+                sealer=sealer,
+                policies=policies,
+                registry=registry,
+                searches=searches,
+                settling=settling,
+                dispatcher=dispatcher,
+                run=run,
+                jobs=jobs,
+                door=door,
+                grants=grants,
+                permissions=permissions,
+            )
     finally:
         await engine.dispose()
 
@@ -191,6 +215,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             every(_TAKEOVER_SECONDS, "stalled jobs", held.jobs.take_over_stalled),
             every(_SWEEP_SECONDS, "overdue legs", held.run.sweep),
             every(_RELOAD_SECONDS, "policy in force", PolicyFollower(held).look),
+            every(_EXPIRY_SECONDS, "permission requests", held.permissions.expire_overdue),
             run_sequencer(held.work, signer),
         )
         tasks = [asyncio.create_task(duty) for duty in duties]
@@ -208,7 +233,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 def _services(held: Parts) -> Services:
     work, clock = held.work, held.clock
     items = ItemWriter(held.sealer)
-    door = DecisionService(work, Loader(ItemReader(held.sealer), PolicyInForce(held.policies)))
+    door = held.door
     return Services(
         clock=clock,
         authenticator=_authenticator(held.settings, clock),
@@ -221,7 +246,8 @@ def _services(held: Parts) -> Services:
         reviews=ReviewService(work, door),
         derive=DeriveService(work, door, items),
         releases=ReleaseService(work, door, ReleaseRepository(held.sealer)),
-        grants=GrantService(work),
+        permissions=held.permissions,
+        grants=held.grants,
         trail=AuditTrail(work),
         reports=Reports(work, clock),
         digest_in_force=lambda: _digest_in_force(held),

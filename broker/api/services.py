@@ -14,6 +14,7 @@ from broker.partners.registry import Registry
 from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
 from broker.products.review import ReviewService
+from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
 from broker.search.service import SearchService
@@ -34,6 +35,7 @@ class Services:
     reviews: ReviewService
     derive: DeriveService
     releases: ReleaseService
+    permissions: PermissionService
     grants: GrantService
     trail: AuditTrail
     reports: Reports

@@ -3,30 +3,34 @@
 Every question is recorded with its answer in the transaction that relies on it: no row, no act.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 import structlog
-from sqlalchemy import insert
 
 from broker.audit.events import Actor, CallRefused, Decided
 from broker.audit.recorder import record
 from broker.decision import gate
 from broker.decision.gate import Decision, Deny, Permit, Question
 from broker.decision.loader import Loader
-from broker.decision.tables import DecisionRow
 from broker.items.model import Content, Item, Source
 from broker.items.reader import Stored
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, GrantId, ItemId, PurposeId, ReleaseId, new_id
 from broker.kernel.words import Action, ReasonCode
 from broker.policy.snapshot import PolicySnapshot
-from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 Channel = Literal["view", "derive", "dry_run", "release", "package"]
 
-_DECISIONS: Final = table(DecisionRow)
+_INSERT: Final = """
+INSERT INTO decision (id, at, channel, actor, component, item_id, recipient, action, purpose, case_id, outcome,
+    question, reasons, missing, rules, grants, owners, lineage, policy_digest)
+VALUES (%(id)s, %(at)s, %(channel)s, %(actor)s, %(component)s, %(item_id)s, %(recipient)s, %(action)s, %(purpose)s,
+    %(case_id)s, %(outcome)s, %(question)s, %(reasons)s, %(missing)s, %(rules)s, %(grants)s, %(owners)s, %(lineage)s,
+    %(policy_digest)s)
+"""
 _DOOR: Final = object()
 _log = structlog.get_logger(__name__)
 
@@ -111,11 +115,15 @@ class DecisionService:
     async def ancestry(self, actor: Actor, item_id: str) -> Ancestry | None:
         """An item for the caller's own eyes, with what it was made of; None as for `view`."""
         async with self._work.begin() as tx:
-            released = await self.view_within(tx, actor, item_id, "view")
-            if released is None:
-                return None
-            sources = await self._loader.sources(tx, released.item.id)
-            return Ancestry(released, sources, await self._loader.roots(tx, released.item.id))
+            return await self.ancestry_within(tx, actor, item_id)
+
+    async def ancestry_within(self, tx: Transaction, actor: Actor, item_id: str) -> Ancestry | None:
+        """The same in the caller's transaction."""
+        released = await self.view_within(tx, actor, item_id, "view")
+        if released is None:
+            return None
+        sources = await self._loader.sources(tx, released.item.id)
+        return Ancestry(released, sources, await self._loader.roots(tx, released.item.id))
 
     async def roots(self, tx: Transaction, released: Released) -> frozenset[ItemId]:
         """The candidate lists behind an item that has passed the door."""
@@ -258,33 +266,35 @@ async def _record(
 ) -> None:
     outcome, question = judgement.outcome, judgement.question
     reasons = outcome.reasons if isinstance(outcome, Deny) else ()
+    missing = outcome.missing if isinstance(outcome, Deny) else ()
     grants = outcome.grants if isinstance(outcome, Permit) else ()
     verdict: Literal["permit", "deny"] = "permit" if outcome else "deny"
     if any(reason.code is ReasonCode.ENGINE_FAILURE for reason in reasons):
         _log.critical("decision_without_policy_or_gate", decision=judgement.id, item=question.item)
     owners = sorted(judgement.item.lineage.owners)
-    await tx.execute(
-        insert(_DECISIONS).values(
-            id=judgement.id,
-            at=judgement.at,
-            channel=channel,
-            actor=actor.sub,
-            component=actor.agency,
-            item_id=question.item,
-            recipient=question.recipient,
-            action=question.action.value,
-            purpose=question.purpose,
-            case_id=question.case_id,
-            outcome=verdict,
-            question=question.model_dump(mode="json"),
-            reasons=[reason.model_dump(mode="json") for reason in reasons],
-            missing=[one.model_dump(mode="json") for one in (outcome.missing if isinstance(outcome, Deny) else ())],
-            rules=[str(rule) for rule in (outcome.rules if isinstance(outcome, Permit) else ())],
-            grants=list(grants),
-            owners=owners,
-            lineage=judgement.item.lineage.model_dump(mode="json"),
-            policy_digest=judgement.policy_digest,
-        )
+    await tx.write(
+        _INSERT,
+        {
+            "id": judgement.id,
+            "at": judgement.at,
+            "channel": channel,
+            "actor": actor.sub,
+            "component": actor.agency,
+            "item_id": question.item,
+            "recipient": question.recipient,
+            "action": question.action.value,
+            "purpose": question.purpose,
+            "case_id": question.case_id,
+            "outcome": verdict,
+            "question": question.model_dump_json(),
+            "reasons": json.dumps([reason.model_dump(mode="json") for reason in reasons]),
+            "missing": json.dumps([one.model_dump(mode="json") for one in missing]),
+            "rules": [str(rule) for rule in (outcome.rules if isinstance(outcome, Permit) else ())],
+            "grants": list(grants),
+            "owners": owners,
+            "lineage": judgement.item.lineage.model_dump_json(),
+            "policy_digest": judgement.policy_digest,
+        },
     )
     await record(
         tx,

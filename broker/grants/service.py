@@ -1,5 +1,7 @@
 """The register of permission: recording, confirming, revoking and reading grants."""
 
+from datetime import datetime
+
 from broker.audit.events import Actor, GrantConfirmed, GrantRecorded, GrantRevoked
 from broker.audit.recorder import record
 from broker.grants import repository
@@ -27,37 +29,42 @@ class GrantService:
         Raises Invalid for words that are not in the register, Forbidden for somebody who cannot speak for this
         owner, NotFound when the owner has no part in an item or case that the scope names.
         """
-        bundle = policy.bundle
         async with self._work.begin() as tx:
-            now = await tx.clock()
-            check(terms, bundle.agencies, bundle.purposes, bundle.caveats, now)
-            # Who cannot speak for the owner learns nothing about the items: capacity first, without custodians.
-            standing_of(actor, terms, (), bundle.agencies)
-            custodians = await _custodians(tx, terms.scope, terms.owner)
-            standing = standing_of(actor, terms, custodians, bundle.agencies)
-            grant = Grant(
-                id=GrantId(new_id("gra")),
-                terms=terms,
-                status=first_status(standing, terms),
-                uses=0,
-                recorded_by=Subject(actor.sub),
-                recorded_agency=AgencyId(actor.agency),
-                recorded_at=now,
-                confirmed_by=None,
-                revoked_at=None,
-                revocation_reason=None,
-            )
-            await repository.file(tx, grant)
-            await record(
-                tx,
-                GrantRecorded(
-                    actor=actor,
-                    grant_id=grant.id,
-                    owner=terms.owner,
-                    status=grant.status.value,
-                    evidence_sha256=terms.evidence.sha256,
-                ),
-            )
+            return await self.record_within(tx, actor, terms, policy, await tx.clock())
+
+    async def record_within(
+        self, tx: Transaction, actor: Actor, terms: Terms, policy: PolicySnapshot, now: datetime
+    ) -> Grant:
+        """The same in the caller's transaction, for an answer that grants."""
+        bundle = policy.bundle
+        check(terms, bundle.agencies, bundle.purposes, bundle.caveats, now)
+        # Who cannot speak for the owner learns nothing about the items: capacity first, without custodians.
+        standing_of(actor, terms, (), bundle.agencies)
+        custodians = await _custodians(tx, terms.scope, terms.owner)
+        standing = standing_of(actor, terms, custodians, bundle.agencies)
+        grant = Grant(
+            id=GrantId(new_id("gra")),
+            terms=terms,
+            status=first_status(standing, terms),
+            uses=0,
+            recorded_by=Subject(actor.sub),
+            recorded_agency=AgencyId(actor.agency),
+            recorded_at=now,
+            confirmed_by=None,
+            revoked_at=None,
+            revocation_reason=None,
+        )
+        await repository.file(tx, grant)
+        await record(
+            tx,
+            GrantRecorded(
+                actor=actor,
+                grant_id=grant.id,
+                owner=terms.owner,
+                status=grant.status.value,
+                evidence_sha256=terms.evidence.sha256,
+            ),
+        )
         return grant
 
     async def confirm(self, actor: Actor, grant_id: str, agencies: Tree) -> Grant:

@@ -1,9 +1,11 @@
 """Who has a part in an item: nothing of what it says, only whose it is. For the register of permission."""
 
+from collections.abc import Collection, Mapping
+
 from sqlalchemy import select
 
 from broker.items.tables import ItemRow, MarkingRow
-from broker.kernel.ids import AgencyId
+from broker.kernel.ids import AgencyId, ItemId
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction
 
@@ -28,3 +30,12 @@ async def custodian_in_case(tx: Transaction, case_id: str, owner: AgencyId) -> A
     statement = select(_MARKINGS.c.asked_by).where(_MARKINGS.c.case_id == case_id, _MARKINGS.c.owner == owner).limit(1)
     component = (await tx.execute(statement)).scalar_one_or_none()
     return None if component is None else AgencyId(component)
+
+
+async def owners_of(tx: Transaction, items: Collection[ItemId]) -> Mapping[ItemId, frozenset[AgencyId]]:
+    """Every owner of each of these items; items that are not there are left out."""
+    rows = await tx.execute(select(_MARKINGS.c.item_id, _MARKINGS.c.owner).where(_MARKINGS.c.item_id.in_(items)))
+    owners: dict[ItemId, set[AgencyId]] = {}
+    for row in rows:
+        owners.setdefault(ItemId(row.item_id), set()).add(AgencyId(row.owner))
+    return {item: frozenset(found) for item, found in owners.items()}

@@ -9,6 +9,7 @@ import broker.grants.tables
 import broker.items.tables
 import broker.policy.tables
 import broker.products.tables
+import broker.release.permission_tables
 import broker.release.tables
 import broker.search.tables
 import broker.storage.idempotency  # noqa: F401 - imported, like the rest, so that its tables are known
