@@ -42,6 +42,7 @@ lint: setup
 	@$(PY) .venv/bin/lint-imports --no-logo
 	@$(PY) -m broker policy check policies
 	@$(PY) -m broker openapi --check
+	@$(PY) -m adapters.openapi --check
 
 # One after the other, also under make -j.
 check: setup
@@ -60,6 +61,7 @@ bench-deep: setup
 
 openapi: setup
 	@$(PY) -m broker openapi
+	@$(PY) -m adapters.openapi
 
 # The lock holds hashes only; no index is named in it.
 lock:
