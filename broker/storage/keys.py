@@ -35,9 +35,13 @@ def prepare_folder(folder: Path) -> None:
 
 def make_home(home: Path) -> None:
     """Make ``$BROKER_HOME``. Root's can be passed through, because its database runs as another user."""
-    if not home.is_dir():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, exist_ok=True)
+    if home.is_dir():
+        return
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        home.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            home.chmod(0o711)  # Not by mkdir's mode, of which the umask may take away.
 
 
 def _load(path: Path) -> bytes:

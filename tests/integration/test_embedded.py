@@ -35,7 +35,10 @@ def socket_folder_of(home: Path) -> Path:
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     with reachable_folder() as folder:
-        yield folder / "a path with a space, and a comma" / "100% home"
+        above = folder / "a path with a space, and a comma"
+        above.mkdir()
+        above.chmod(0o711)
+        yield above / "100% home"
 
 
 @pytest.fixture
@@ -295,7 +298,7 @@ def test_root_keeps_data_elsewhere_when_the_servers_user_cannot_reach_the_home(t
 
 def test_a_database_kept_elsewhere_that_is_gone_is_not_silently_made_anew(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    home.mkdir()
+    home.mkdir(mode=0o700)
     (home / "postgres-is-at").write_text(f"{tmp_path}/nowhere\n")
     with pytest.raises(ConfigurationError, match="is gone"), connected(home):
         pass
@@ -322,7 +325,8 @@ def test_another_users_home_is_refused_in_one_sentence() -> None:
     home = _home_of_an_ordinary_user(options)
     try:
         home.parent.chmod(0o711)
-        home.mkdir(mode=0o711)
+        home.mkdir()
+        home.chmod(0o711)
         with connected(home):
             pass
         said = finish(

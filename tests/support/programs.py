@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.storage.embedded import remove_home
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -79,7 +81,15 @@ def reachable_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        for pointer in folder.rglob("postgres-is-at"):
+            if is_still_there(pointer):
+                remove_home(pointer.parent)
         shutil.rmtree(folder)
+
+
+def is_still_there(pointer: Path) -> bool:
+    """Whether the database that a home keeps elsewhere is still there."""
+    return Path(pointer.read_text().strip()).is_dir()
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
