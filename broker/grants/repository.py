@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, LiteralString
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, select, update
 
 from broker.grants.coverage import Request, Trees, recorded_keys, scope_keys
 from broker.grants.model import Evidence, Grant, GrantStatus, Scope, Terms
@@ -17,19 +17,27 @@ from broker.storage.unit_of_work import Transaction
 _GRANTS = table(GrantRow)
 _REACH = table(ReachRow)
 
-_FIND = """
+_FIND: Final = """
 SELECT DISTINCT r.grant_id, r.counted
-FROM unnest(CAST(:owners AS text[]), CAST(:keys AS text[])) AS wanted(owner, scope_key)
+FROM unnest(%(owners)s::text[], %(keys)s::text[]) AS wanted(owner, scope_key)
 JOIN grant_reach r ON r.owner = wanted.owner AND r.scope_key = wanted.scope_key
-WHERE {state} AND r.action = :action AND r.recipient = ANY(:recipients) AND r.purpose = ANY(:purposes)
+WHERE r.action = %(action)s AND r.recipient = ANY(%(recipients)s) AND r.purpose = ANY(%(purposes)s)
 """
-_FIND_ACTIVE = text(_FIND.format(state="r.active AND r.valid_until > clock_timestamp()"))
+_FIND_ACTIVE: Final = _FIND + " AND r.active AND r.valid_until > clock_timestamp()"
 # Ended and run out are looked for apart, each where its partial index lies: an OR of both fits neither of them, and
 # every refusal would read the whole register.
-_FIND_PAST = text(
-    f"({_FIND.format(state='NOT r.active')}) UNION ({_FIND.format(state='r.active AND r.valid_until <= clock_timestamp()')})"
+_FIND_PAST: Final = (
+    "(" + _FIND + " AND NOT r.active) UNION (" + _FIND + " AND r.active AND r.valid_until <= clock_timestamp())"
     " ORDER BY grant_id DESC LIMIT 20"
 )
+_FETCH: Final = """
+SELECT id, owner, recipients, include_components, action, purposes, include_subpurposes, scope, fields, valid_from,
+    valid_until, max_uses, onward, caveats, evidence_reference, evidence_sha256, status, uses, recorded_by,
+    recorded_agency, recorded_at, confirmed_by, revoked_at, revocation_reason
+FROM permission_grant WHERE id = ANY(%s) ORDER BY id
+"""
+_FETCH_FOR_SHARE: Final = _FETCH + " FOR SHARE"
+_FETCH_FOR_USE: Final = _FETCH + " FOR NO KEY UPDATE"
 
 
 async def file(tx: Transaction, grant: Grant) -> None:
@@ -80,7 +88,7 @@ async def find(tx: Transaction, requests: Sequence[Request], trees: Trees, *, pa
         return {}
     first = requests[0]
     pairs = [(r.owner, key) for r in requests for key in scope_keys(r.item, r.kind, r.parts)]
-    rows = await tx.execute(
+    rows = await tx.rows(
         _FIND_PAST if past else _FIND_ACTIVE,
         {
             "owners": [owner for owner, _ in pairs],
@@ -95,7 +103,7 @@ async def find(tx: Transaction, requests: Sequence[Request], trees: Trees, *, pa
 
 async def fetch(tx: Transaction, ids: Iterable[str]) -> tuple[Grant, ...]:
     """Grants by id, in the order of their ids, without a lock."""
-    return await _select(tx, ids, None)
+    return await _select(tx, ids, _FETCH)
 
 
 async def hold(tx: Transaction, found: Mapping[str, bool], *, for_use: bool) -> tuple[Grant, ...]:
@@ -106,20 +114,15 @@ async def hold(tx: Transaction, found: Mapping[str, bool], *, for_use: bool) -> 
     """
     counted = [key for key, is_counted in found.items() if is_counted and for_use]
     shared = [key for key in found if key not in counted]
-    held = await _select(tx, shared, "share")
-    return (*held, *await _select(tx, counted, "use"))
+    held = await _select(tx, shared, _FETCH_FOR_SHARE)
+    return (*held, *await _select(tx, counted, _FETCH_FOR_USE))
 
 
-async def _select(tx: Transaction, ids: Iterable[str], lock: str | None) -> tuple[Grant, ...]:
+async def _select(tx: Transaction, ids: Iterable[str], statement: LiteralString) -> tuple[Grant, ...]:
     wanted = sorted(ids)
     if not wanted:
         return ()
-    statement = select(_GRANTS).where(_GRANTS.c.id.in_(wanted)).order_by(_GRANTS.c.id)
-    if lock == "share":
-        statement = statement.with_for_update(read=True)
-    elif lock == "use":
-        statement = statement.with_for_update(key_share=True)
-    return tuple(_grant(row) for row in await tx.execute(statement))
+    return tuple(_grant(row) for row in await tx.rows(statement, (wanted,)))
 
 
 async def hold_for_change(tx: Transaction, grant_id: str) -> Grant | None:

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from broker.items.model import Content, Item, Source
-from broker.items.tables import ItemRow, MarkingRow, RootRow, SourceRow
+from broker.items.tables import RootRow, SourceRow
 from broker.kernel.ids import CaseId, ItemId
 from broker.kernel.words import ItemKind
 from broker.provenance.lineage import Lineage
@@ -16,15 +16,23 @@ from broker.storage.columns import table
 from broker.storage.sealing import Sealed, Sealer
 from broker.storage.unit_of_work import Transaction
 
-_ITEMS = table(ItemRow)
-_MARKINGS = table(MarkingRow)
 _ROOTS = table(RootRow)
 _SOURCES = table(SourceRow)
-_UNREVIEWED = text(
-    "SELECT r.root_id FROM item_root r JOIN item i ON i.id = r.root_id"
-    " LEFT JOIN review_state s ON s.item_id = r.root_id"
-    " WHERE r.item_id = :item AND i.candidates > 0 AND s.completed_at IS NULL ORDER BY 1"
-)
+_ITEM: Final = """
+SELECT id, kind, case_id, purpose, author, component, search_id, candidates, created_at, expires_at, wrapped_key,
+    ciphertext
+FROM item WHERE id = %s
+"""
+_ITEM_FOR_SHARE: Final = _ITEM + " FOR SHARE"
+_MARKINGS: Final = """
+SELECT owner, custodian, source_system, source_reference, agreement, caveats, asked_by, case_id, at
+FROM item_marking WHERE item_id = %s ORDER BY ordinal
+"""
+_UNREVIEWED: Final = """
+SELECT r.root_id FROM item_root r JOIN item i ON i.id = r.root_id
+LEFT JOIN review_state s ON s.item_id = r.root_id
+WHERE r.item_id = %s AND i.candidates > 0 AND s.completed_at IS NULL ORDER BY 1
+"""
 
 
 class Stored:
@@ -49,16 +57,11 @@ class ItemReader:
 
     async def read(self, tx: Transaction, item_id: str, *, lock: bool) -> Stored | None:
         """The item, or None. With *lock* its row is held FOR SHARE: nobody recalls it before this commits."""
-        statement = select(_ITEMS).where(_ITEMS.c.id == item_id)
-        if lock:
-            statement = statement.with_for_update(read=True)
-        row = (await tx.execute(statement)).one_or_none()
-        if row is None:
+        found = await tx.rows(_ITEM_FOR_SHARE if lock else _ITEM, (item_id,))
+        if not found:
             return None
-        markings = await tx.execute(
-            select(_MARKINGS).where(_MARKINGS.c.item_id == item_id).order_by(_MARKINGS.c.ordinal)
-        )
-        return Stored(_item(row, markings.all()), row, self._sealer)
+        [row] = found
+        return Stored(_item(row, await tx.rows(_MARKINGS, (item_id,))), row, self._sealer)
 
     async def roots(self, tx: Transaction, item_id: ItemId) -> frozenset[ItemId]:
         """All candidate lists that the item derives from."""
@@ -67,7 +70,7 @@ class ItemReader:
 
     async def unreviewed(self, tx: Transaction, item_id: ItemId) -> tuple[ItemId, ...]:
         """Candidate lists behind the item with a candidate that two reviewers have not yet given a disposition."""
-        return tuple(ItemId(root) for root in (await tx.execute(_UNREVIEWED, {"item": item_id})).scalars())
+        return tuple(ItemId(row.root_id) for row in await tx.rows(_UNREVIEWED, (item_id,)))
 
     async def sources(self, tx: Transaction, item_id: ItemId) -> tuple[tuple[int, Source], ...]:
         """The sources of a derived item, each with the number of the part that uses it."""

@@ -108,14 +108,11 @@ def _alarm(failure: Exception) -> None:
     raise failure
 
 
-_LOOKUP = plans.as_sent(repository._FIND_ACTIVE.text)
-
-
 async def _look_up(connection: "psycopg.AsyncConnection[Any]", one: Register) -> None:
     item = next(one.asked)
     owners = [str(owner) for owner in register.OWNERS]
     cursor = await connection.execute(
-        _LOOKUP,
+        repository._FIND_ACTIVE,
         {
             "owners": owners,
             "keys": [f"item:{item}"] * len(owners),

@@ -38,11 +38,6 @@ class Plan:
         return [scan for scan in self.scans if scan.startswith("Seq Scan:") and scan.split(":")[1] in tables]
 
 
-def as_sent(text: str) -> str:
-    """Named places as the driver has them, for a statement written with those of SQLAlchemy."""
-    return re.sub(r"(?<!:):(\w+)", r"%(\1)s", text)
-
-
 @contextmanager
 def caught() -> Iterator[list[Statement]]:
     """The statements that go to the driver inside the block, whoever sends them, each wording once."""

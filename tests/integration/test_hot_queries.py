@@ -104,10 +104,9 @@ def test_the_lookup_is_answered_by_its_index_alone(filled: Filled) -> None:
 
 def test_one_condition_over_ended_and_run_out_grants_would_read_the_whole_register(filled: Filled) -> None:
     # The traitor: what the explanation of a refusal asked before it was taken apart.
-    state = "(NOT r.active OR r.valid_until <= clock_timestamp())"
-    either = repository._FIND.format(state=state)
+    either = repository._FIND + " AND (NOT r.active OR r.valid_until <= clock_timestamp())"
     [_, explanation] = _on(filled.refused, "grant_reach")
-    traitor = plans.Statement(plans.as_sent(either), explanation.parameters)
+    traitor = plans.Statement(either, explanation.parameters)
     assert _whole_tables(filled, [traitor]) != []
 
 
