@@ -153,7 +153,8 @@ def _request(question: Question, lineage: Lineage, owner: AgencyId, purpose: Pur
         purpose=purpose,
         case_id=question.case_id,
         fields=question.fields,
-        onward=any(part.asked_by != question.asker for part in parts),
+        # Who only looks passes nothing on.
+        onward=question.action is not Action.VIEW and any(part.asked_by != question.asker for part in parts),
     )
 
 
