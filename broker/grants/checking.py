@@ -12,9 +12,21 @@ from broker.kernel.words import Action
 _LONGEST_POINTER: Final = 500
 
 
-def check(terms: Terms, agencies: Tree, purposes: Tree, caveats: Collection[str], now: datetime) -> None:
+def check(
+    terms: Terms,
+    agencies: Tree,
+    purposes: Tree,
+    caveats: Collection[str],
+    partners: Collection[str],
+    now: datetime,
+) -> None:
     """Raises Invalid for the first member that does not fit, saying what would."""
-    faults = (*_names(terms, agencies, purposes, caveats), *_extent(terms), *_period(terms, now))
+    faults = (
+        *_names(terms, agencies, purposes, caveats),
+        *_system(terms, partners),
+        *_extent(terms),
+        *_period(terms, now),
+    )
     if faults:
         detail, pointer = faults[0]
         raise Invalid(detail, pointer)
@@ -34,6 +46,12 @@ def _names(terms: Terms, agencies: Tree, purposes: Tree, caveats: Collection[str
     for n, code in enumerate(terms.caveats):
         if code not in caveats:
             yield "a caveat is not in the register, so nobody could check it", f"/caveats/{n}"
+
+
+def _system(terms: Terms, partners: Collection[str]) -> Iterator[tuple[str, str]]:
+    # A name that is nearly a partner's would be a permission for nothing, that somebody relies on.
+    if terms.scope.partner is not None and terms.scope.partner not in partners:
+        yield "partner is not a system of the register, written exactly", "/scope/partner"
 
 
 def _extent(terms: Terms) -> Iterator[tuple[str, str]]:

@@ -37,7 +37,8 @@ class GrantService:
     ) -> Grant:
         """The same in the caller's transaction, for an answer that grants."""
         bundle = policy.bundle
-        check(terms, bundle.agencies, bundle.purposes, bundle.caveats, now)
+        systems = {entry.id for entry in bundle.partners}
+        check(terms, bundle.agencies, bundle.purposes, bundle.caveats, systems, now)
         # Who cannot speak for the owner learns nothing about the items: capacity first, without custodians.
         standing_of(actor, terms, (), bundle.agencies)
         custodians = await _custodians(tx, terms.scope, terms.owner)
