@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, cast, select, text, true, tuple_
+from sqlalchemy import Boolean, ColumnElement, and_, cast, literal_column, not_, select, text, true, tuple_
 from sqlalchemy.dialects.postgresql import JSONPATH
 
 from broker.audit import leaf, nodes
@@ -25,9 +25,20 @@ from broker.storage.unit_of_work import Transaction
 MAX_LIMIT: Final = 500
 _ENTRY: Final = table(AuditEntryRow)
 _LEAF: Final = table(AuditLeafRow)
+WITHHELD: Final = (
+    "({entry}.tag = 'decision:gate:made' AND {entry}.detail ->> 'action' = 'view'"
+    " AND {entry}.detail ->> 'outcome' = 'deny'"
+    " OR {entry}.tag = 'call:access:refused' AND starts_with({entry}.detail ->> 'route', 'item:'))"
+)
+"""Looks that were refused, as SQL: only those who see everybody's acts see them.
+
+The caller was told 404, the same for an item that is there and for one that is not; the entries behind the two differ,
+and name the item and its owners.
+"""
 _LEAF_OF: Final = f"""
     SELECT l.index, {leaf.COLUMNS} FROM audit_entry e LEFT JOIN audit_leaf l ON l.entry_id = e.id
-    WHERE e.event_id = %(event_id)s AND (%(agencies)s::text[] IS NULL OR e.actor_agency = ANY (%(agencies)s))
+    WHERE e.event_id = %(event_id)s
+      AND (%(agencies)s::text[] IS NULL OR e.actor_agency = ANY (%(agencies)s) AND NOT {WITHHELD.format(entry="e")})
 """.encode()
 _STANDING: Final = text("""
     SELECT coalesce(last.size, 0), count(e.id), min(e.at)
@@ -44,7 +55,7 @@ class _Value(BaseModel):
 
 
 class Scope(_Value):
-    """Whose acts the reader may see: those of these agencies, or everybody's where it is None."""
+    """Whose acts the reader may see: those of these agencies, without what is `WITHHELD`; everybody's where it is None."""
 
     agencies: tuple[str, ...] | None
 
@@ -196,7 +207,10 @@ async def _proof(tx: Transaction, spans: Sequence[Span]) -> tuple[bytes, ...]:
 
 
 def _within(scope: Scope) -> ColumnElement[bool]:
-    return true() if scope.agencies is None else _ENTRY.c.actor_agency.in_(scope.agencies)
+    if scope.agencies is None:
+        return true()
+    withheld = literal_column(WITHHELD.format(entry="audit_entry"), Boolean)
+    return and_(_ENTRY.c.actor_agency.in_(scope.agencies), not_(withheld))
 
 
 def _conditions(scope: Scope, filters: Filters) -> list[ColumnElement[bool]]:

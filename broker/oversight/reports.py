@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import text
 
 from broker.audit.events import Actor, ReportRead
+from broker.audit.reader import WITHHELD
 from broker.audit.recorder import record
 from broker.kernel.clock import Clock
 from broker.kernel.errors import Invalid, NotFound
@@ -20,7 +21,8 @@ _ENTRIES: Final = 1000
 _FIRST: Final = text("SELECT min(at) FROM audit_entry")
 _BEHIND: Final = text(
     "SELECT event_id FROM audit_entry WHERE tag = ANY (:tags) AND at >= :since AND at < :until"
-    " AND (CAST(:agencies AS text[]) IS NULL OR actor_agency = ANY (CAST(:agencies AS text[])))"
+    " AND (CAST(:agencies AS text[]) IS NULL OR actor_agency = ANY (CAST(:agencies AS text[]))"
+    f" AND NOT {WITHHELD.format(entry='audit_entry')})"
     " ORDER BY at, id LIMIT :most"
 )
 
