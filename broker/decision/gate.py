@@ -282,7 +282,7 @@ class _Deliberation:
             )
 
     def _unmet(self, codes: tuple[str, ...], owner: AgencyId) -> list[str]:
-        passing = Passing(owner, self.question.recipient, self.question.action, self.facts.trees.agencies)
+        passing = Passing(owner, self.question.recipient, self._is_original(owner), self.facts.trees.agencies)
         found = []
         for code in codes:
             caveat = self.facts.caveats.get(code)

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from broker.kernel.ids import AgencyId
 from broker.kernel.tree import Tree
-from broker.kernel.words import Action
 
 
 class Check(StrEnum):
@@ -45,14 +44,15 @@ class Passing:
     owner: AgencyId
     """Who put the caveat there."""
     recipient: AgencyId
-    action: Action
+    own_look: bool
+    """Whether the component that asked for all of the owner's part only looks at it."""
     agencies: Tree
 
 
 def shortfall(caveat: Caveat, passing: Passing) -> str | None:
     """Why the caveat is not met, in words for the requester; None when it is met."""
     # The asking component's own look, and the owner's getting its own back, are no passing on.
-    if passing.recipient == passing.owner or passing.action is Action.VIEW:
+    if passing.recipient == passing.owner or passing.own_look:
         return None
     match caveat.check:
         case Check.NOTICE:
