@@ -10,16 +10,20 @@ from pydantic import BaseModel, ConfigDict
 from broker.audit.events import Actor, ItemDerived
 from broker.audit.recorder import record
 from broker.cases.service import find as find_case
+from broker.decision.gate import Permit
 from broker.decision.service import DecisionService, Released
+from broker.grants import repository as grants
+from broker.grants.model import Terms
 from broker.items.model import Content, Item, Source
 from broker.items.projection import PointerUnresolved, resolve
 from broker.items.writer import ItemWriter
-from broker.kernel.errors import Invalid, NotFound
+from broker.kernel.errors import BrokerError, Invalid, NotFound
 from broker.kernel.ids import AgencyId, CaseId, ItemId, PurposeId, Subject, new_id
 from broker.kernel.tree import Tree
 from broker.kernel.words import ItemKind
 from broker.provenance.lineage import Lineage, combine
-from broker.provenance.marking import mark
+from broker.provenance.marking import Marking, mark
+from broker.storage.attempt import attempt
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 
@@ -57,11 +61,13 @@ class DeriveService:
             raise Invalid("a candidate list comes from a partner and cannot be written", "/kind")
         async with self._work.begin() as tx:
             sources = await self._open_sources(tx, actor, draft)
-            # A refusal at the door is on record and has to stay there, so it is raised after this block.
-            item = await self._write(tx, actor, draft, sources, purposes) if sources is not None else None
-        if item is None:
-            raise NotFound
-        return item
+            # What the door answered is on record and has to stay there, so a refusal is raised after this block.
+            answer: Item | BrokerError = NotFound()
+            if sources is not None:
+                answer = await attempt(tx, self._write(tx, actor, draft, sources, purposes))
+        if isinstance(answer, BrokerError):
+            raise answer
+        return answer
 
     async def _open_sources(self, tx: Transaction, actor: Actor, draft: Draft) -> dict[ItemId, Released] | None:
         """Every source through the door, in ascending id as all locks are; None if one of them does not pass."""
@@ -123,7 +129,19 @@ class DeriveService:
 
     async def _lineage(self, tx: Transaction, released: Released) -> Lineage:
         roots = await self._door.roots(tx, released)
-        return released.item.lineage.model_copy(update={"roots": roots})
+        markings = released.item.lineage.markings
+        outcome = released.judgement.outcome
+        relied_on = outcome.grants if isinstance(outcome, Permit) else ()
+        # What was seen under a grant is held to that grant's caveats, and so is what is written from it.
+        for grant in await grants.fetch(tx, relied_on):
+            markings = tuple(_under(one, grant.terms) for one in markings)
+        return released.item.lineage.model_copy(update={"roots": roots, "markings": markings})
+
+
+def _under(marking: Marking, terms: Terms) -> Marking:
+    if marking.owner != terms.owner:
+        return marking
+    return marking.model_copy(update={"caveats": tuple(sorted({*marking.caveats, *terms.caveats}))})
 
 
 def _check_selectors(draft: Draft, opened: dict[ItemId, Released]) -> None:

@@ -12,10 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 from broker.audit.events import Actor, ItemReviewed
 from broker.audit.recorder import record
 from broker.decision.service import DecisionService, Released
-from broker.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from broker.kernel.errors import BrokerError, Conflict, Forbidden, Invalid, NotFound
 from broker.kernel.ids import ItemId, ReviewId, new_id
 from broker.kernel.words import ItemKind
 from broker.products.tables import DispositionRow, ReviewRow, ReviewStateRow
+from broker.storage.attempt import attempt
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
@@ -67,11 +68,13 @@ class ReviewService:
         """Record one reviewer's dispositions of some or all candidates of a list."""
         async with self._work.begin() as tx:
             released = await self._door.view_within(tx, actor, item_id, "view")
-            # The door's refusal is on record and has to stay there, so it is raised after this block.
-            review = await self._record(tx, actor, released, findings) if released else None
-        if review is None:
-            raise NotFound
-        return review
+            # What the door answered is on record and has to stay there, so a refusal is raised after this block.
+            answer: Review | BrokerError = NotFound()
+            if released is not None:
+                answer = await attempt(tx, self._record(tx, actor, released, findings))
+        if isinstance(answer, BrokerError):
+            raise answer
+        return answer
 
     async def _record(self, tx: Transaction, actor: Actor, seen: Released, findings: tuple[Finding, ...]) -> Review:
         item = seen.item

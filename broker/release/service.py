@@ -50,7 +50,7 @@ class ReleaseService:
         """Pass an item on, or say why not. A replay of an earlier release is decided anew before it is repeated."""
         await self._check(actor, request, policy)
         scope = f"releases:{actor.agency}:{actor.sub}"
-        answer: Release | Refused | None
+        answer: Release | Refused | Invalid | None
         async with self._work.begin() as tx:
             made = await idempotency.claim(tx, scope, key, fingerprint)
             if made is not None:
@@ -62,6 +62,8 @@ class ReleaseService:
         # Refusals are values until here, so that their record is committed before the caller hears of them.
         if answer is None:
             raise NotFound
+        if isinstance(answer, Invalid):
+            raise answer
         return answer
 
     async def read(self, actor: Actor, release_id: str) -> Release:
@@ -102,7 +104,7 @@ class ReleaseService:
 
     async def _release(
         self, tx: Transaction, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot
-    ) -> Release | Refused | None:
+    ) -> Release | Refused | Invalid | None:
         release_id = ReleaseId(new_id("rel"))
         asked = await self._door.pass_on(tx, actor, request.item, _wish(request), release_id)
         if asked is None:
@@ -127,7 +129,11 @@ class ReleaseService:
                 recipient=request.recipient,
             ),
         )
-        await self._releases.add(tx, release, _package(release, released, permit, policy.bundle.caveats))
+        package = _package(release, released, permit, policy.bundle.caveats)
+        if isinstance(package, Invalid):
+            # Nothing is made, but that the content was opened and judged by these fields stays on record.
+            return package
+        await self._releases.add(tx, release, package)
         for grant in await grants.fetch(tx, permit.grants):
             if grant.terms.max_uses is not None:
                 uses = await grants.count_use(tx, grant.id)
@@ -171,12 +177,12 @@ def _nature(request: ReleaseRequest, released: Released) -> str:
     return f"{request.action.value} of a {released.item.kind.value}, {extent}"
 
 
-def _package(release: Release, released: Released, permit: Permit, register: Mapping[str, Caveat]) -> Package:
+def _package(release: Release, released: Released, permit: Permit, register: Mapping[str, Caveat]) -> Package | Invalid:
     request, item = release.request, released.item
     try:
         content = released.content if request.fields is None else project(released.content, request.fields)
     except PointerUnresolved as fault:
-        raise Invalid(f"a field does not fit the item: {fault}", "/fields") from None
+        return Invalid(f"a field does not fit the item: {fault}", "/fields")
     return {
         "release": release.id,
         "decision_id": release.decision_id,
