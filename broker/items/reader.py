@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import select
 
+from broker.items.binding import binding
 from broker.items.model import Content, Item, Source
 from broker.items.tables import RootRow, SourceRow
 from broker.kernel.ids import CaseId, ItemId
@@ -28,10 +29,11 @@ _MARKINGS: Final = """
 SELECT owner, custodian, source_system, source_reference, agreement, caveats, asked_by, case_id, at
 FROM item_marking WHERE item_id = %s ORDER BY ordinal
 """
+# A list that is not there any more has not been reviewed by that: nobody can say that it held no candidate.
 _UNREVIEWED: Final = """
-SELECT r.root_id FROM item_root r JOIN item i ON i.id = r.root_id
+SELECT r.root_id FROM item_root r LEFT JOIN item i ON i.id = r.root_id
 LEFT JOIN review_state s ON s.item_id = r.root_id
-WHERE r.item_id = %s AND i.candidates > 0 AND s.completed_at IS NULL ORDER BY 1
+WHERE r.item_id = %s AND coalesce(i.candidates, 1) > 0 AND s.completed_at IS NULL ORDER BY 1
 """
 
 
@@ -46,7 +48,7 @@ class Stored:
     def open(self) -> Content:
         """The content. The caller has a Permit for exactly what it then hands out."""
         sealed = Sealed(bytes(self._row.wrapped_key), bytes(self._row.ciphertext))
-        return cast("Content", json.loads(self._sealer.open(sealed, self.item.id)))
+        return cast("Content", json.loads(self._sealer.open(sealed, binding(self.item))))
 
 
 class ItemReader:

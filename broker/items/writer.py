@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import insert
 
+from broker.items.binding import binding
 from broker.items.model import Content, Item, Source
 from broker.items.tables import ItemRow, MarkingRow, RootRow, SourceRow
 from broker.storage.sealing import Sealer
@@ -29,7 +30,7 @@ class ItemWriter:
         if not item.lineage.markings:
             raise Unmarked(item.id)
         plain = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        sealed = self._sealer.seal(plain, item.id)
+        sealed = self._sealer.seal(plain, binding(item))
         await tx.execute(
             insert(ItemRow).values(
                 id=item.id,
