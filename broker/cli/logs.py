@@ -15,7 +15,7 @@ def configure_logs(level: int = logging.INFO) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    last = _on_a_terminal() if terminal else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, last] if not terminal else [*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -26,6 +26,11 @@ def configure_logs(level: int = logging.INFO) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_clean, last]))
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.WARNING)
+
+
+def _on_a_terminal() -> structlog.dev.ConsoleRenderer:
+    # The renderer's own choice prints the local variables of every frame: tokens, probes and content among them.
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def _clean(logger: Any, method: str, event: Any) -> Any:
