@@ -63,10 +63,13 @@ _DISCLOSURES: Final = Query(
     name="disclosures",
     definition=(
         "Every disclosure: date, nature, purpose, name and address of the recipient, and whose information it was "
-        "(5 USC 552a(c)(1))."
+        "(5 USC 552a(c)(1)). An owner reads of its own part: whom else the item came from is the others' information."
     ),
     sql="""
-        SELECT id, release_id, at, nature, purpose, owners, recipient, person, address, component, disclosed_by
+        SELECT id, release_id, at, nature, purpose,
+               CASE WHEN CAST(:owners AS text[]) IS NULL OR component = ANY (CAST(:owners AS text[])) THEN owners
+                    ELSE ARRAY (SELECT owner FROM unnest(owners) AS owner WHERE owner = ANY (CAST(:owners AS text[])))
+               END AS owners, recipient, person, address, component, disclosed_by
         FROM disclosure
         WHERE at >= :since AND at < :until
           AND (CAST(:owners AS text[]) IS NULL OR owners && CAST(:owners AS text[])
