@@ -4,7 +4,7 @@ Every question is recorded with its answer in the transaction that relies on it:
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
@@ -13,12 +13,12 @@ import structlog
 from broker.audit.events import Actor, CallRefused, Decided
 from broker.audit.recorder import record
 from broker.decision import gate
-from broker.decision.gate import Decision, Deny, Permit, Question
+from broker.decision.gate import Decision, Deny, Permit, Question, Reason
 from broker.decision.loader import Loader
 from broker.items.model import Content, Item, Source
 from broker.items.reader import Stored
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, GrantId, ItemId, PurposeId, ReleaseId, new_id
-from broker.kernel.words import Action, ReasonCode
+from broker.kernel.words import Action, ReasonCode, Role
 from broker.policy.snapshot import PolicySnapshot
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
@@ -32,6 +32,17 @@ VALUES (%(id)s, %(at)s, %(channel)s, %(actor)s, %(component)s, %(item_id)s, %(re
     %(policy_digest)s)
 """
 _DOOR: Final = object()
+_NOT_ITS_OWNER: Final = Deny(
+    reasons=(
+        Reason(
+            code=ReasonCode.POLICY_FORBIDS,
+            owner=None,
+            rule=None,
+            detail="in this role only what the own agency owns is looked at",
+        ),
+    ),
+    missing=(),
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -109,6 +120,8 @@ class DecisionService:
             return None
         question = _view_question(actor, stored.item)
         judgement = await self._judge(tx, question, stored, policy, lock=True)
+        if not _may_look(actor, stored.item):
+            judgement = replace(judgement, outcome=_NOT_ITS_OWNER)
         await _record(tx, actor, judgement, channel)
         return Released(_DOOR, stored.open(), judgement) if judgement.outcome else None
 
@@ -222,6 +235,12 @@ class DecisionService:
                 outcome = gate.decide(question, facts, policy.engine, _alarm)
             digest, at = policy.bundle.digest, facts.now
         return Judgement(DecisionId(new_id("dec")), outcome, question, stored.item, digest, at)
+
+
+def _may_look(actor: Actor, item: Item) -> bool:
+    """A release officer answers for the own agency as owner, and looks at nothing else in that capacity."""
+    works_cases = not {Role.ANALYST.value, Role.REVIEWER.value}.isdisjoint(actor.roles)
+    return works_cases or actor.agency in item.lineage.owners
 
 
 def _view_question(actor: Actor, item: Item) -> Question:
