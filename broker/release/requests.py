@@ -26,13 +26,14 @@ from broker.decision.service import Ancestry, DecisionService
 from broker.grants.model import Evidence, Scope, Terms
 from broker.grants.service import GrantService
 from broker.items.ownership import owners_of
-from broker.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from broker.kernel.errors import BrokerError, Conflict, Forbidden, Invalid, NotFound
 from broker.kernel.ids import AgencyId, GrantId, ItemId, PermissionRequestId, Subject, new_id
 from broker.kernel.words import Action, Role
 from broker.policy.snapshot import PolicySnapshot
 from broker.release.model import ReleaseRequest
 from broker.release.permission import ANSWERS, GRANTING, Part, PartState, PermissionRequest, Use
 from broker.release.permission_repository import PermissionRepository
+from broker.storage.attempt import attempt
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 LIFETIME: Final = timedelta(days=30)
@@ -92,11 +93,13 @@ class PermissionService:
             if await find_case(tx, AgencyId(actor.agency), wanted.case_id) is None:
                 raise Invalid("case_id names no case of your component", "/case_id")
             seen = await self._door.ancestry_within(tx, actor, wanted.item)
-            # The door's refusal is on record and has to stay there, so it is raised after this block.
-            request = await self._submit(tx, actor, question, seen) if seen is not None else None
-        if request is None:
-            raise NotFound
-        return request
+            # What the door answered is on record and has to stay there, so a refusal is raised after this block.
+            answer: PermissionRequest | BrokerError = NotFound()
+            if seen is not None:
+                answer = await attempt(tx, self._submit(tx, actor, question, seen))
+        if isinstance(answer, BrokerError):
+            raise answer
+        return answer
 
     async def read(self, actor: Actor, request_id: str) -> PermissionRequest:
         """A request as the actor may see it; an owner's officer who reads it has thereby acknowledged it."""
