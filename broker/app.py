@@ -11,7 +11,19 @@ from broker.api import problems
 from broker.api.limits import BodyLimit
 from broker.api.multipart import BODY_BYTES
 from broker.api.openapi import describe
-from broker.api.routes import audit, callbacks, cases, grants, health, items, permissions, register, releases, searches
+from broker.api.routes import (
+    audit,
+    callbacks,
+    cases,
+    grants,
+    health,
+    items,
+    permissions,
+    recall,
+    register,
+    releases,
+    searches,
+)
 from broker.settings import Settings
 
 _ORDINARY_BODY: Final = 1_000_000
@@ -43,7 +55,7 @@ def bare_app() -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    for module in (cases, searches, items, releases, permissions, grants, register, audit, callbacks, health):
+    for module in (cases, searches, items, releases, permissions, grants, recall, register, audit, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, ordinary=_ORDINARY_BODY, with_probe=BODY_BYTES)
     describe(app)

@@ -34,6 +34,7 @@ from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
 from broker.products.review import ReviewService
+from broker.recall.service import RecallService
 from broker.release.permission_repository import PermissionRepository
 from broker.release.repository import ReleaseRepository
 from broker.release.requests import PermissionService
@@ -248,6 +249,7 @@ def _services(held: Parts) -> Services:
         releases=ReleaseService(work, door, ReleaseRepository(held.sealer)),
         permissions=held.permissions,
         grants=held.grants,
+        recall=RecallService(work),
         trail=AuditTrail(work),
         reports=Reports(work, clock),
         digest_in_force=lambda: _digest_in_force(held),

@@ -48,6 +48,8 @@ async def read_search(request: Request) -> tuple[SearchBody, bytes]:
         parts = form.multi_items()
         if sorted(name for name, _ in parts) != ["probe", "request"]:
             raise Invalid("send exactly two parts: `request` (JSON) and `probe` (an image file)")
+        if isinstance(form["probe"], str):
+            raise Invalid("send the part `probe` as a file, with a file name", "/probe")
         text = await _bytes(form["request"])
         probe = await _bytes(form["probe"])
     finally:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -56,6 +57,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(SQLAlchemyError, _storage_error)
+    # The audit is written by the driver itself, so its failures come without SQLAlchemy around them.
+    app.add_exception_handler(psycopg.Error, _storage_error)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -97,7 +100,11 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     if error.status_code == NotFound.status:
         return not_found()
     slug, title = _TITLES.get(error.status_code, ("request-refused", "The request was refused"))
-    return problem(error.status_code, slug, title, occurrence=new_id("occ"))
+    response = problem(error.status_code, slug, title, occurrence=new_id("occ"))
+    allowed = (error.headers or {}).get("Allow")
+    if allowed is not None:
+        response.headers["Allow"] = allowed
+    return response
 
 
 async def _storage_error(_request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from broker.partners.registry import Registry
 from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
 from broker.products.review import ReviewService
+from broker.recall.service import RecallService
 from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
@@ -37,6 +38,7 @@ class Services:
     releases: ReleaseService
     permissions: PermissionService
     grants: GrantService
+    recall: RecallService
     trail: AuditTrail
     reports: Reports
     digest_in_force: Callable[[], Awaitable[str | None]]

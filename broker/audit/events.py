@@ -251,6 +251,51 @@ class PermissionExpired(AuditEvent):
     permission_request_id: str
 
 
+class GrantSuspended(AuditEvent):
+    """A permission rests because its owner has announced something about the item."""
+
+    tag = "grant:register:suspended"
+    grant_id: str
+    owner: str
+
+
+class GrantResumed(AuditEvent):
+    """A suspended permission holds again."""
+
+    tag = "grant:register:resumed"
+    grant_id: str
+    owner: str
+
+
+class NoticeRecorded(AuditEvent):
+    """An owner said that something is disputed, corrected or withdrawn."""
+
+    tag = "recall:notice:recorded"
+    notice_id: str
+    item_id: str
+    owner: str
+    kind: str
+    affected: int
+    recipients: int
+    suspended: int
+
+
+class NoticeLifted(AuditEvent):
+    """An owner took a notice back."""
+
+    tag = "recall:notice:lifted"
+    notice_id: str
+    owner: str
+
+
+class NoticeAcknowledged(AuditEvent):
+    """A recipient has read a notice."""
+
+    tag = "recall:notice:acknowledged"
+    notice_id: str
+    copies: int
+
+
 class PolicyActivated(AuditEvent):
     """Another policy decides from here on."""
 

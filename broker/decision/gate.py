@@ -93,7 +93,7 @@ Alarm = Callable[[Exception], None]
 class Facts:
     """What is so at the moment of the decision: read under lock, and nothing of it is the asker's word."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a separate fact, and none has a safe default
         self,
         *,
         lineage: Lineage,
@@ -101,6 +101,7 @@ class Facts:
         past_grants: tuple[Grant, ...],
         already_counted: frozenset[GrantId],
         unreviewed: tuple[ItemId, ...],
+        notices: tuple[tuple[AgencyId, str], ...],
         trees: Trees,
         caveats: Mapping[str, Caveat],
         now: datetime,
@@ -110,6 +111,7 @@ class Facts:
         self.past_grants = past_grants
         self.already_counted = already_counted
         self.unreviewed = unreviewed
+        self.notices = notices
         self.trees = trees
         self.caveats = caveats
         self.now = now
@@ -273,6 +275,10 @@ class _Deliberation:
         expires = self.facts.lineage.expires_at
         if expires is not None and not self.facts.now < expires:
             self._against(ReasonCode.ITEM_EXPIRED, None, "the item is past its time")
+        if self.question.action is not Action.VIEW:
+            for owner, kind in self.facts.notices:
+                detail = f"{owner} has announced that this, or something it is made of, is {kind}"
+                self._against(ReasonCode.ITEM_RECALLED, owner, detail)
         leaves = self.question.action is not Action.VIEW and self.question.kind is not ItemKind.CANDIDATE_LIST
         if leaves and self.facts.unreviewed:
             self._against(

@@ -69,12 +69,15 @@ class Loader:
         grants = await self._grants(tx, requests(question, stored.item.lineage), trees, lock=lock, for_use=for_use)
         leaves = question.action is not Action.VIEW
         unreviewed: tuple[ItemId, ...] = await self._items.unreviewed(tx, stored.item.id) if leaves else ()
+        # A notice is written under the item's lock FOR UPDATE, so with the item held nothing new can stand here.
+        notices = await self._items.notices(tx, stored.item.id) if leaves else ()
         return Facts(
             lineage=stored.item.lineage,
             grants=grants,
             past_grants=(),
             already_counted=already_counted,
             unreviewed=unreviewed,
+            notices=notices,
             trees=trees,
             caveats=policy.bundle.caveats,
             now=await tx.clock(),

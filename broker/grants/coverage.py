@@ -29,12 +29,15 @@ class Lack(StrEnum):
     ONWARD = "onward"
     PENDING = "pending"
     REVOKED = "revoked"
+    SUSPENDED = "suspended"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
     EXHAUSTED = "exhausted"
 
 
-STATE_OF_THE_GRANT = frozenset({Lack.PENDING, Lack.REVOKED, Lack.NOT_YET_VALID, Lack.EXPIRED, Lack.EXHAUSTED})
+STATE_OF_THE_GRANT = frozenset(
+    {Lack.PENDING, Lack.REVOKED, Lack.SUSPENDED, Lack.NOT_YET_VALID, Lack.EXPIRED, Lack.EXHAUSTED}
+)
 """Lacks of the grant itself; the others say that it is about something else."""
 
 
@@ -134,6 +137,8 @@ def _state_lacks(grant: Grant, now: datetime, already_counted: frozenset[GrantId
             found.add(Lack.PENDING)
         case GrantStatus.REVOKED:
             found.add(Lack.REVOKED)
+        case GrantStatus.SUSPENDED:
+            found.add(Lack.SUSPENDED)
         case GrantStatus.ACTIVE:
             pass
     if now < grant.terms.valid_from:

@@ -18,6 +18,8 @@ class GrantStatus(StrEnum):
 
     PENDING = "pending"
     ACTIVE = "active"
+    SUSPENDED = "suspended"
+    """Its owner has announced something about the item; it holds again when that is lifted."""
     REVOKED = "revoked"
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, not_, select, update
 
 from broker.grants.coverage import Request, Trees, recorded_keys, scope_keys
 from broker.grants.model import Evidence, Grant, GrantStatus, Scope, Terms
 from broker.grants.tables import GrantRow, ReachRow
-from broker.kernel.ids import GrantId
+from broker.kernel.ids import GrantId, ItemId
 from broker.kernel.words import Action
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction
@@ -155,6 +155,28 @@ async def revoke(tx: Transaction, grant_id: GrantId, by: str, at: datetime, reas
         "revocation_reason": reason,
     }
     await _change(tx, grant_id, values, active=False)
+
+
+async def set_status(tx: Transaction, grant_id: GrantId, status: GrantStatus) -> None:
+    """Suspend or resume a grant that is held."""
+    await _change(tx, grant_id, {"status": status.value}, active=status is GrantStatus.ACTIVE)
+
+
+async def hold_naming(tx: Transaction, owner: str, items: Sequence[ItemId], status: GrantStatus) -> tuple[Grant, ...]:
+    """The owner's grants of that status whose scope names one of *items*, FOR UPDATE in the order of their ids."""
+    keys = [f"item:{item}" for item in items]
+    naming = select(_REACH.c.grant_id).where(
+        _REACH.c.owner == owner,
+        _REACH.c.scope_key.in_(keys),
+        _REACH.c.active if status is GrantStatus.ACTIVE else not_(_REACH.c.active),
+    )
+    statement = (
+        select(_GRANTS)
+        .where(_GRANTS.c.id.in_(naming), _GRANTS.c.status == status.value)
+        .order_by(_GRANTS.c.id)
+        .with_for_update()
+    )
+    return tuple(_grant(row) for row in await tx.execute(statement))
 
 
 async def page(tx: Transaction, owner: str | None, recorded_agency: str | None, after: str, limit: int) -> list[Grant]:

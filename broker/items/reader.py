@@ -9,7 +9,7 @@ from sqlalchemy import select
 from broker.items.binding import binding
 from broker.items.model import Content, Item, Source
 from broker.items.tables import RootRow, SourceRow
-from broker.kernel.ids import CaseId, ItemId
+from broker.kernel.ids import AgencyId, CaseId, ItemId
 from broker.kernel.words import ItemKind
 from broker.provenance.lineage import Lineage
 from broker.provenance.marking import Marking
@@ -34,6 +34,10 @@ _UNREVIEWED: Final = """
 SELECT r.root_id FROM item_root r LEFT JOIN item i ON i.id = r.root_id
 LEFT JOIN review_state s ON s.item_id = r.root_id
 WHERE r.item_id = %s AND coalesce(i.candidates, 1) > 0 AND s.completed_at IS NULL ORDER BY 1
+"""
+_NOTICES: Final = """
+SELECT n.owner, n.kind FROM notice_item i JOIN notice n ON n.id = i.notice_id
+WHERE i.item_id = %s AND i.standing ORDER BY 1, 2
 """
 
 
@@ -73,6 +77,10 @@ class ItemReader:
     async def unreviewed(self, tx: Transaction, item_id: ItemId) -> tuple[ItemId, ...]:
         """Candidate lists behind the item with a candidate that two reviewers have not yet given a disposition."""
         return tuple(ItemId(row.root_id) for row in await tx.rows(_UNREVIEWED, (item_id,)))
+
+    async def notices(self, tx: Transaction, item_id: ItemId) -> tuple[tuple[AgencyId, str], ...]:
+        """What owners have announced about the item, or about something it is made of, and not lifted."""
+        return tuple((AgencyId(owner), kind) for owner, kind in await tx.rows(_NOTICES, (item_id,)))
 
     async def sources(self, tx: Transaction, item_id: ItemId) -> tuple[tuple[int, Source], ...]:
         """The sources of a derived item, each with the number of the part that uses it."""

@@ -4,13 +4,18 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from broker.items.binding import binding
 from broker.items.model import Content, Item, Source
 from broker.items.tables import ItemRow, MarkingRow, RootRow, SourceRow
 from broker.storage.sealing import Sealer
 from broker.storage.unit_of_work import Transaction
+
+_INHERIT = text(
+    "INSERT INTO notice_item (notice_id, item_id, standing)"
+    " SELECT DISTINCT notice_id, :item, true FROM notice_item WHERE item_id = ANY (:sources) AND standing"
+)
 
 
 class Unmarked(ValueError):
@@ -65,3 +70,5 @@ class ItemWriter:
         ]
         if rows:
             await tx.execute(insert(SourceRow), rows)
+            # What an owner has announced about a source holds for what is made of it afterwards, too.
+            await tx.execute(_INHERIT, {"item": item.id, "sources": [row["source_id"] for row in rows]})

@@ -19,6 +19,7 @@ DecisionId = NewType("DecisionId", str)
 ReleaseId = NewType("ReleaseId", str)
 DisclosureId = NewType("DisclosureId", str)
 PermissionRequestId = NewType("PermissionRequestId", str)
+NoticeId = NewType("NoticeId", str)
 
 AgencyId = NewType("AgencyId", str)
 PurposeId = NewType("PurposeId", str)

@@ -78,6 +78,7 @@ class ReasonCode(StrEnum):
     NO_PROVENANCE = "no_provenance"
     QUESTION_INCOMPLETE = "question_incomplete"
     ITEM_EXPIRED = "item_expired"
+    ITEM_RECALLED = "item_recalled"
     ENGINE_FAILURE = "engine_failure"
 
 

@@ -9,6 +9,7 @@ import broker.grants.tables
 import broker.items.tables
 import broker.policy.tables
 import broker.products.tables
+import broker.recall.tables
 import broker.release.permission_tables
 import broker.release.tables
 import broker.search.tables

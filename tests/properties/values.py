@@ -215,6 +215,7 @@ def facts(lineage: Lineage, held: tuple[Grant, ...], **changes: Any) -> Facts:
         "grants": held,
         "past_grants": (),
         "already_counted": frozenset(),
+        "notices": (),
         "unreviewed": (),
         "trees": TREES,
         "caveats": BUNDLE.caveats,

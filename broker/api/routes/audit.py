@@ -18,12 +18,13 @@ from broker.api.schemas.audit import (
     ReportName,
     ReportReply,
 )
+from broker.api.strict_bodies import StrictRoute
 from broker.audit.reader import Filters
 from broker.kernel.errors import Invalid
 from broker.kernel.words import Role
 from broker.policy.question import Act
 
-router = APIRouter(prefix="/v1", tags=["oversight"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["oversight"])
 
 _FIRST_DAY: Final = date(2017, 1, 1)
 """From when on oversight bodies ask, unless they say otherwise."""

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends
 from broker.api.auth import Caller
 from broker.api.deps import Allowed, OpaqueId, PageDep, ServicesDep
 from broker.api.schemas.cases import CaseList, CaseReply, NewCase, case_reply
+from broker.api.strict_bodies import StrictRoute
 from broker.policy.question import Act
 
-router = APIRouter(prefix="/v1/cases", tags=["cases"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/cases", tags=["cases"])
 
 
 @router.post("", status_code=201)

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends
 from broker.api.auth import Caller
 from broker.api.deps import Allowed, OpaqueId, PageDep, ServicesDep, policy_of
 from broker.api.schemas.grants import GrantList, GrantReply, NewGrant, Revocation, grant_reply
+from broker.api.strict_bodies import StrictRoute
 from broker.policy.question import Act
 
-router = APIRouter(prefix="/v1/admin/grants", tags=["grants"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/admin/grants", tags=["grants"])
 
 
 @router.post("", status_code=201)

@@ -19,10 +19,11 @@ from broker.api.schemas.items import (
     marking_reply,
     review_reply,
 )
+from broker.api.strict_bodies import StrictRoute
 from broker.kernel.errors import NotFound
 from broker.policy.question import Act
 
-router = APIRouter(prefix="/v1/items", tags=["items"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/items", tags=["items"])
 
 
 @router.post("", status_code=201)

@@ -14,9 +14,10 @@ from broker.api.schemas.permissions import (
     PermissionRequestReply,
     permission_reply,
 )
+from broker.api.strict_bodies import StrictRoute
 from broker.policy.question import Act
 
-router = APIRouter(prefix="/v1/permission-requests", tags=["permission requests"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/permission-requests", tags=["permission requests"])
 
 Asking = Annotated[Caller, Depends(Allowed(Act.PERMISSION_ASK))]
 Reading = Annotated[Caller, Depends(Allowed(Act.PERMISSION_READ))]

@@ -9,9 +9,10 @@ from broker.api.auth import Caller
 from broker.api.deps import Allowed, ServicesDep
 from broker.api.schemas.register import LastErrorReply, PolicyFile, PolicyReply
 from broker.api.schemas.searches import PartnerList, PartnerReply
+from broker.api.strict_bodies import StrictRoute
 from broker.policy.question import Act
 
-router = APIRouter(prefix="/v1", tags=["register"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["register"])
 
 
 @router.get("/partners")

@@ -18,12 +18,13 @@ from broker.api.schemas.releases import (
     refusal_members,
     release_reply,
 )
+from broker.api.strict_bodies import StrictRoute
 from broker.decision.service import Judgement
 from broker.kernel.ids import new_id
 from broker.policy.question import Act
 from broker.release.service import Refused
 
-router = APIRouter(prefix="/v1", tags=["releases"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["releases"])
 _REFUSAL: Final[dict[int | str, dict[str, Any]]] = {
     403: {"model": RefusalReply, "description": "Refused, with everything that stands against it"}
 }

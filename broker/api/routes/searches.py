@@ -14,11 +14,12 @@ from broker.api.deps import Allowed, KeyDep, OpaqueId, PageDep, ServicesDep, pol
 from broker.api.multipart import read_search
 from broker.api.schemas.searches import SearchBody, SearchList, SearchReply, search_reply
 from broker.api.services import Services
+from broker.api.strict_bodies import StrictRoute
 from broker.policy.question import Act
 from broker.search.model import CallerStanding, Search
 from broker.search.probe import draw_anew
 
-router = APIRouter(prefix="/v1/searches", tags=["searches"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/searches", tags=["searches"])
 
 _LONGEST_WAIT: Final = 60.0
 _GLANCE_SECONDS: Final = 0.15

@@ -1,6 +1,6 @@
 """Types that bodies are made of: strict, bounded, printable. Nothing is coerced."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
@@ -41,12 +41,20 @@ def _moment(value: Any) -> Any:
     return value
 
 
+def _storable_moment(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # Beyond year 1 or 9999 in UTC: the database would store it and the driver could never read it again.
+        raise ValueError("is outside the years that can be kept") from None
+
+
 Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_storable), AfterValidator(_exact)]
 """An id or a code."""
 Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable), AfterValidator(_exact)]
 Text = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(_storable)]
 Flag = StrictBool
 Whole = StrictInt
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
-Pointer = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_storable_moment)]
+Pointer = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^/"), AfterValidator(_storable)]
 """A JSON Pointer, RFC 6901."""

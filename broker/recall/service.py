@@ -1,0 +1,112 @@
+"""Correction and recall (R16): the owner speaks, passing on stops, and every recipient is told and acknowledges."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.audit.events import Actor, NoticeAcknowledged, NoticeLifted, NoticeRecorded
+from broker.audit.recorder import record
+from broker.grants import suspension
+from broker.items.ownership import custodian_of
+from broker.kernel.errors import Conflict, Invalid, NotFound
+from broker.kernel.ids import AgencyId, ItemId, NoticeId, Subject, new_id
+from broker.kernel.words import Role
+from broker.recall import repository
+from broker.recall.model import Delivery, Notice, NoticeKind
+from broker.storage.unit_of_work import UnitOfWork
+
+TIME_TO_ACKNOWLEDGE: Final = timedelta(days=10)
+"""Unless the owner says another day."""
+
+
+class RecallService:
+    """The use cases of taking back."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
+
+    async def announce(
+        self, actor: Actor, item_id: str, kind: NoticeKind, words: str, acknowledge_by: datetime | None
+    ) -> Notice:
+        """Say that an item of which the actor's agency owns a part is disputed, corrected or withdrawn.
+
+        When this has returned, nothing of it and nothing made of it is passed on any more, the owner's open grants
+        on any of that are suspended, and there is a notice for every recipient on record.
+        """
+        owner = AgencyId(actor.agency)
+        async with self._work.begin() as tx:
+            if await custodian_of(tx, item_id, owner) is None:
+                raise NotFound
+            affected = await repository.hold_made_of(tx, item_id)
+            now = await tx.clock()
+            deadline = acknowledge_by or now + TIME_TO_ACKNOWLEDGE
+            if deadline <= now:
+                raise Invalid("acknowledge_by has passed already", "/acknowledge_by")
+            notice = Notice(
+                id=NoticeId(new_id("not")),
+                item=ItemId(item_id),
+                owner=owner,
+                kind=kind,
+                text=words,
+                recorded_by=Subject(actor.sub),
+                recorded_at=now,
+                acknowledge_by=deadline,
+                lifted_at=None,
+                affected=len(affected),
+                recipients=0,
+                acknowledged=0,
+            )
+            recipients = await repository.add(tx, notice, affected)
+            suspended = await suspension.suspend(tx, actor, owner, affected)
+            await record(
+                tx,
+                NoticeRecorded(
+                    actor=actor,
+                    notice_id=notice.id,
+                    item_id=notice.item,
+                    owner=owner,
+                    kind=kind.value,
+                    affected=len(affected),
+                    recipients=recipients,
+                    suspended=suspended,
+                ),
+            )
+        return notice.model_copy(update={"recipients": recipients})
+
+    async def lift(self, actor: Actor, notice_id: str) -> Notice:
+        """Take a notice back: grants that it suspended hold again, unless another notice still stands."""
+        async with self._work.begin() as tx:
+            notice = await repository.hold(tx, notice_id)
+            if notice is None or notice.owner != actor.agency:
+                raise NotFound
+            if notice.lifted_at is not None:
+                raise Conflict("the notice was lifted already")
+            # The same locks in the same order as when it was announced, so that no decision sees half of it.
+            await repository.hold_made_of(tx, notice.item)
+            now = await tx.clock()
+            reached = await repository.lift(tx, notice.id, actor.sub, now)
+            for grant in await suspension.suspended(tx, notice.owner, reached):
+                if not await repository.standing(tx, notice.owner, grant.terms.scope.items):
+                    await suspension.resume(tx, actor, grant)
+            await record(tx, NoticeLifted(actor=actor, notice_id=notice.id, owner=notice.owner))
+        return notice.model_copy(update={"lifted_at": now})
+
+    async def page(self, actor: Actor, after: str, limit: int) -> list[Notice]:
+        """Notices of the actor's agency as owner; for an auditor all."""
+        owner = None if Role.AUDITOR.value in actor.roles else actor.agency
+        async with self._work.begin() as tx:
+            return await repository.page(tx, owner, after, limit)
+
+    async def inbox(self, actor: Actor, after: str, limit: int) -> list[Delivery]:
+        """What the actor's agency has to be told about what it received."""
+        async with self._work.begin() as tx:
+            return await repository.deliveries(tx, actor.agency, after, limit)
+
+    async def acknowledge(self, actor: Actor, notice_id: str) -> int:
+        """Note that the actor's agency has read a notice; how many copies it holds that were still open."""
+        async with self._work.begin() as tx:
+            if not await repository.reaches(tx, notice_id, actor.agency):
+                raise NotFound
+            copies = await repository.acknowledge(tx, notice_id, actor.agency, actor.sub, await tx.clock())
+            if copies:
+                await record(tx, NoticeAcknowledged(actor=actor, notice_id=NoticeId(notice_id), copies=copies))
+            return copies
