@@ -65,6 +65,9 @@ async def _in_process(found: Sequence[Register], extent: Extent) -> dict[str, An
                 milliseconds = timed(lambda p=peers[one.size], o=one: p.select(next(o.asked)), extent.calls)
                 if number:
                     into("peer: SQLModel session, select", one.size, milliseconds)
+            crowded = await timed_async(found[0].pass_on_crowded, max(5, extent.calls // 10))
+            if number:
+                into(f"locked decision, {register.CROWD} grants of each owner cover it", found[0].size, crowded)
             for name, act in in_memory.items():
                 milliseconds = timed(act, extent.calls * 5)
                 if number:
@@ -278,7 +281,7 @@ def _ratios(inside: list[dict[str, Any]], outside: list[dict[str, Any]], extent:
     small, large = extent.sizes[0], extent.sizes[-1]
     times = {(one["name"], one["size"]): one["median_ms"] for one in inside}
     found = {}
-    for name in sorted({name for name, size in times if size}):
+    for name in sorted({name for name, size in times if size == large}):
         found[f"{name}: {large:,} to {small:,} grants"] = ratio(times[name, large], times[name, small])
     lookup = times["floor: indexed lookup on a held connection", large]
     for name in ("dry run (no lock), recorded", "locked decision of a release, recorded"):

@@ -28,6 +28,7 @@ _GRANT = "gra_" + "a" * 26
 _ITEM = "itm_" + "a" * 26
 _CASE = "cas_" + "a" * 26
 _BATCH = 50_000
+CROWD = 100
 
 
 class _NotKept(Exception):
@@ -146,13 +147,17 @@ def fill(
     items: Sequence[str],
     size: int,
     seed: int,
+    crowded: str | None = None,
 ) -> int:
-    """Load *size* grants: one of each owner for each of *items*, the rest about things that nobody will ask for.
+    """Load *size* grants: one of each owner for each of *items*, `CROWD` of each for the item *crowded* if there is
+    one, the rest about things that nobody will ask for.
 
     Returns the rows of the finding aid. The order is shuffled within batches, so that what is asked for lies anywhere.
     """
     chance = random.Random(seed)
     wanted = [(pattern, item.removeprefix("itm_")) for item in items for pattern in asked.values()]
+    if crowded is not None:
+        wanted += [(pattern, crowded.removeprefix("itm_")) for pattern in asked.values() for _ in range(CROWD)]
     if len(wanted) > size:
         raise ValueError("more grants are asked for than the register shall hold")
     others = chance.choices(mixture, weights=[one.weight for one in mixture], k=size - len(wanted))

@@ -40,6 +40,7 @@ class Register:
     work: UnitOfWork
     door: DecisionService
     matter: Matter
+    crowded: str
     asked: "cycle[str]"
 
     def wish(self, recipient: str = register.RECIPIENT) -> Wish:
@@ -61,6 +62,14 @@ class Register:
         assert len(found.judgement.outcome.grants) == len(register.OWNERS), found.judgement.outcome
         return found
 
+    async def pass_on_crowded(self) -> Any:
+        """The locked decision on the one item that many grants cover: every one of them is held."""
+        async with self.work.begin() as tx:
+            found = await self.door.pass_on(tx, ANALYST, self.crowded, self.wish(), ReleaseId(new_id("rel")))
+        assert found, "the caller may view the item"
+        assert found.judgement.outcome, found.judgement.outcome
+        return found
+
     async def refused(self) -> Any:
         """The same to somebody without a grant: refused, and looked for what once covered it."""
         async with self.work.begin() as tx:
@@ -79,10 +88,11 @@ async def build(ground: Ground, policies: Policies, size: int, seed: int) -> Reg
     sealer = Sealer(load_or_create(ground.home / "keys" / "sealing.key", make_key))
     async with work.begin() as tx:
         await activate(tx, policies.current.bundle, "bench")
-    written = await matter.write(work, sealer, database.owner_url, min(_LEADS, size // 4))
+    written = await matter.write(work, sealer, database.owner_url, min(_LEADS, size // 4) + 1)
+    *ordinary, crowded = written.leads
     asked, mixture = await register.patterns(work)
     began = time.perf_counter()
-    rows = register.fill(database.owner_url, asked, mixture, items=written.leads, size=size, seed=seed)
+    rows = register.fill(database.owner_url, asked, mixture, items=ordinary, size=size, seed=seed, crowded=crowded)
     return Register(
         size=size,
         reach_rows=rows,
@@ -91,8 +101,9 @@ async def build(ground: Ground, policies: Policies, size: int, seed: int) -> Reg
         engine=engine,
         work=work,
         door=DecisionService(work, Loader(ItemReader(sealer), PolicyInForce(policies))),
-        matter=written,
-        asked=cycle(written.leads),
+        matter=Matter(written.case, tuple(ordinary)),
+        crowded=crowded,
+        asked=cycle(ordinary),
     )
 
 

@@ -7,9 +7,11 @@ particular, because a prepared statement may get either.
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import LiteralString
 
 import psycopg
 import pytest
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from broker.decision.loader import Loader
 from broker.decision.service import DecisionService, Wish
@@ -127,3 +129,31 @@ async def _file_one(filled: Filled) -> str:
     finally:
         await engine.dispose()
     return grant.id
+
+
+async def _first_failure(database: Database, statement: LiteralString) -> tuple[BaseException | None, int]:
+    engine = engine_for(database.app_url, pool_size=1)
+    work, failure = UnitOfWork(engine), None
+    try:
+        try:
+            async with work.begin() as tx:
+                await tx.rows(statement)
+                await tx.clock()
+        except DBAPIError as fault:
+            failure = fault
+        async with work.begin() as tx:
+            return failure, (await tx.rows("SELECT 7"))[0][0]
+    finally:
+        await engine.dispose()
+
+
+def test_a_statement_that_fails_in_the_driver_is_told_as_core_tells_it(filled: Filled) -> None:
+    failure, after = asyncio.run(_first_failure(filled.database, "SELECT 1 / 0"))
+    assert isinstance(failure, DataError)
+    assert after == 7, "and the connection serves the next transaction"
+
+
+def test_a_connection_that_broke_under_a_hot_statement_is_replaced(filled: Filled) -> None:
+    failure, after = asyncio.run(_first_failure(filled.database, "SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert isinstance(failure, OperationalError)
+    assert after == 7
