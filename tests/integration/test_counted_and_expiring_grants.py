@@ -140,7 +140,9 @@ def test_traitor_that_reads_the_clock_before_its_locks_is_caught(postgres: Datab
     assert isinstance(answer, Release)
 
 
-def test_a_release_waits_for_an_activation_and_then_decides_under_the_new_policy_or_not_at_all(postgres: Database) -> None:
+def test_a_release_waits_for_an_activation_and_then_decides_under_the_new_policy_or_not_at_all(
+    postgres: Database,
+) -> None:
     """Here the new one cannot be had, so nothing is decided: the old one is not fallen back on."""
 
     async def test(place: Workplace) -> None:

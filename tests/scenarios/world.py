@@ -196,7 +196,7 @@ class World:
         headers = {"Idempotency-Key": key or fresh()}
         return (who or self.analyst).post("/v1/releases", json=self.wish(item, agency, **changes), headers=headers)
 
-    def grant_body(self, owner: str, item: str | None = None, **changes: Any) -> dict[str, Any]:
+    def grant_body(self, owner: str, item: str | None = None, /, **changes: Any) -> dict[str, Any]:
         """A grant of *owner* for one item's release to FBI."""
         now = datetime.now(UTC)
         return {
