@@ -8,7 +8,7 @@ from broker.grants import repository
 from broker.grants.checking import check
 from broker.grants.model import Grant, GrantStatus, Scope, Terms
 from broker.grants.recording import Standing, check_second, first_status, standing_of
-from broker.items.ownership import custodian_in_case, custodian_of
+from broker.items.ownership import custodian_in_case, sides_of
 from broker.kernel.errors import Conflict, NotFound
 from broker.kernel.ids import AgencyId, GrantId, Subject, new_id
 from broker.kernel.tree import Tree
@@ -119,14 +119,17 @@ class GrantService:
 
 
 async def _custodians(tx: Transaction, scope: Scope, owner: AgencyId) -> tuple[AgencyId, ...]:
-    """The components holding what the scope names. NotFound where the owner has no part, as if it did not exist."""
-    found = [await custodian_of(tx, item, owner) for item in scope.items]
+    """The components that hold what the scope names, or asked for it.
+
+    NotFound where the owner has no part, as if it did not exist.
+    """
+    found = [await sides_of(tx, item, owner) for item in scope.items]
     if scope.case_id is not None:
-        found.append(await custodian_in_case(tx, scope.case_id, owner))
-    custodians = tuple(one for one in found if one is not None)
-    if len(custodians) != len(found):
+        held = await custodian_in_case(tx, scope.case_id, owner)
+        found.append(frozenset() if held is None else frozenset({held}))
+    if not all(found):
         raise NotFound
-    return custodians
+    return tuple(sorted(frozenset[AgencyId]().union(*found)))
 
 
 def _may_see(actor: Actor, grant: Grant) -> bool:

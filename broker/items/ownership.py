@@ -25,6 +25,19 @@ async def custodian_of(tx: Transaction, item_id: str, owner: AgencyId) -> Agency
     return None if component is None else AgencyId(component)
 
 
+async def sides_of(tx: Transaction, item_id: str, owner: AgencyId) -> frozenset[AgencyId]:
+    """The component that holds the item and those that asked for the owner's part; empty where there is no such part.
+
+    They differ where a component has written the item from what another one had asked for.
+    """
+    statement = (
+        select(_ITEMS.c.component, _MARKINGS.c.asked_by)
+        .join(_MARKINGS, _MARKINGS.c.item_id == _ITEMS.c.id)
+        .where(_ITEMS.c.id == item_id, _MARKINGS.c.owner == owner)
+    )
+    return frozenset(AgencyId(one) for row in await tx.execute(statement) for one in row)
+
+
 async def custodian_in_case(tx: Transaction, case_id: str, owner: AgencyId) -> AgencyId | None:
     """The component that holds anything of *owner* obtained under that case; None when there is nothing."""
     statement = select(_MARKINGS.c.asked_by).where(_MARKINGS.c.case_id == case_id, _MARKINGS.c.owner == owner).limit(1)

@@ -11,7 +11,7 @@ from broker.audit.events import Actor
 from broker.audit.reader import Filters
 from broker.items.model import Source
 from broker.kernel.clock import SystemClock
-from broker.kernel.errors import BrokerError, Invalid, NotFound
+from broker.kernel.errors import BrokerError, Forbidden, Invalid, NotFound
 from broker.kernel.ids import AgencyId, ItemId, new_id
 from broker.kernel.words import Action, ItemKind
 from broker.oversight.reports import Reports
@@ -20,7 +20,7 @@ from broker.products.derive import Draft, Part
 from broker.products.review import Disposition, Finding
 from broker.provenance.lineage import Lineage
 from broker.release.model import Release
-from tests.support.permission import marking
+from tests.support.permission import marking, terms
 from tests.support.postgres import Database
 from tests.support.workplace import ANALYST, Workplace, codes, officer, workplace
 
@@ -263,6 +263,34 @@ def test_a_release_officer_looks_at_what_the_own_agency_owns_and_at_nothing_else
         assert await place.door.view(officer("ICE-HSI"), item) is None
         both = Actor(sub="b", agency="ICE-HSI", roles=("analyst", "release_officer"))
         assert await place.door.view(both, item)
+
+    at_work(postgres, test)
+
+
+def test_a_liaison_of_the_side_that_asked_records_nothing_for_what_others_wrote_from_it(postgres: Database) -> None:
+    """ICE asked, FBI wrote: a liaison of ICE's department stands on the asking side still."""
+
+    async def test(place: Workplace) -> None:
+        item = await dos_list(place, await place.case())
+        await place.grant("DOS", item, action=Action.VIEW)
+        case = await place.cases.open(OUTSIDER, "FBI-1", "An invented case")
+        lead = await place.derive.derive(OUTSIDER, written(case.id, item), place.policy.bundle.purposes)
+        now = datetime.now(UTC)
+        wanted = terms(
+            "DOS",
+            item=lead.id,
+            recipients=(AgencyId("STATE-EX"),),
+            valid_from=now,
+            valid_until=now + timedelta(days=1),
+        )
+
+        def liaison(agency: str) -> Actor:
+            return Actor(sub="lia", agency=agency, roles=("liaison",))
+
+        for agency in ("CBP", "FBI", "STATE-EX-DMV"):
+            with pytest.raises(Forbidden):
+                await place.grants.record(liaison(agency), wanted, place.policy)
+        assert (await place.grants.record(liaison("VENDOR-EX"), wanted, place.policy)).status == "pending"
 
     at_work(postgres, test)
 
