@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.audit.events import CallbackRefused, service_actor
 from broker.audit.recorder import record
-from broker.kernel.ids import PartnerId, SearchId
+from broker.kernel.ids import PartnerId, SearchId, is_opaque_id
 from broker.kernel.words import LegState
 from broker.partners.contract import OrderTerms, RedeliveryAsked, StillPending, Submitted
 from broker.partners.dispatch import Dispatcher
@@ -72,7 +72,9 @@ class Callbacks:
         self, tx: Transaction, partner_id: PartnerId, query: Mapping[str, str]
     ) -> tuple[SearchId, Leg] | Taken:
         """The leg that waits for this answer, or why there is none."""
-        held = await self._searches.hold_leg(tx, query.get("transactionId", ""))
+        named = query.get("transactionId", "")
+        # What has not the shape of an id names nothing, and might hold what the database cannot even look for.
+        held = await self._searches.hold_leg(tx, named) if is_opaque_id(named) else None
         if held is None or held[1].partner != partner_id:
             await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason="unknown transaction"))
             return Taken.UNKNOWN
