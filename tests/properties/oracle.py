@@ -1,0 +1,79 @@
+"""A second evaluator in plain sets, written from the field's rules and not from the enforcer. At most 80 lines."""
+
+PARENT = {
+    "CBP": "DHS", "ICE": "DHS", "ICE-HSI": "ICE", "ICE-ERO": "ICE", "FBI": "DOJ",
+    "STATE-EX-DMV": "STATE-EX", "STATE-EX-POLICE": "STATE-EX",
+    "threat_to_life": "criminal_investigation", "victim_identification": "criminal_investigation",
+    "deceased_identification": "criminal_investigation",
+}  # fmt: skip
+AGENCIES = {*PARENT, "DHS", "DOS", "DOJ", "STATE-EX", "VENDOR-EX", "CONTRACTOR-EX"} - {
+    "threat_to_life", "victim_identification", "deceased_identification",
+}  # fmt: skip
+PURPOSES = {"criminal_investigation", "civil_immigration_enforcement", *(set(PARENT) - AGENCIES)}
+
+
+def up(name):
+    return {name} | (up(PARENT[name]) if name in PARENT else set())
+
+
+def department(agency):
+    return next(one for one in up(agency) if one not in PARENT)
+
+
+def needs_nothing(owner, q):
+    """What the shipped files free: CBP within DHS, and the two components' own words; never civil enforcement."""
+    if q.action != "release" or "criminal_investigation" not in up(q.purpose):
+        return False
+    return owner in {"ICE-HSI", "ICE-ERO"} or (owner == "CBP" and "DHS" in up(q.recipient))
+
+
+def own_look(parts, q):
+    return q.action == "view" and {p.asked_by for p in parts} == {q.recipient}
+
+
+def met(code, owner, parts, q):
+    if q.recipient == owner or code in {"lead_only", "no_onward"}:
+        return True
+    if own_look(parts, q):
+        return code in {"originator_only", "department_only", "verify_with_owner"}
+    return code == "department_only" and department(owner) in up(q.recipient)
+
+
+def covers(grant, owner, parts, q, now):
+    t, s = grant.terms, grant.terms.scope
+    fields = t.fields is None or (
+        bool(q.fields) and all(any(f == top or f.startswith(top + "/") for top in t.fields) for f in q.fields)
+    )
+    return (
+        t.owner == owner and grant.status == "active" and t.valid_from <= now < t.valid_until
+        and (t.max_uses is None or grant.uses < t.max_uses)
+        and t.action == q.action and fields
+        and bool((up(q.recipient) if t.include_components else {q.recipient}) & set(t.recipients))
+        and bool((up(q.purpose) if t.include_subpurposes else {q.purpose}) & set(t.purposes))
+        and (not s.items or q.item in s.items)
+        and (s.case_id is None or {q.case_id, *(p.case_id for p in parts)} == {s.case_id})
+        and (s.partner is None or {p.source_system for p in parts} == {s.partner})
+        and s.kind in {None, q.kind}
+        and (t.onward or q.action == "view" or {p.asked_by for p in parts} == {q.asker})
+        and all(met(code, owner, parts, q) for code in t.caveats)
+    )  # fmt: skip
+
+
+def permitted(q, markings, grants, now, expires, unreviewed):
+    """True; False for what is no question at all; or the owners whose permission is missing, empty where it is not that."""
+    others = {m.owner for m in markings} - {q.recipient}
+    if not markings or q.recipient not in AGENCIES or q.asker not in AGENCIES or not others <= AGENCIES:
+        return False
+    if others and q.purpose not in PURPOSES:
+        return False
+    missing = set()
+    for owner in others:
+        parts = [m for m in markings if m.owner == owner]
+        if not own_look(parts, q) and not needs_nothing(owner, q):
+            missing |= set() if any(covers(g, owner, parts, q, now) for g in grants) else {owner}
+    else_wrong = (expires is not None and expires <= now) or (
+        q.action != "view" and q.kind != "candidate_list" and unreviewed
+    ) or not all(
+        met(code, m.owner, [p for p in markings if p.owner == m.owner], q) for m in markings for code in m.caveats
+    )  # fmt: skip
+    return missing or (set() if else_wrong else True)
