@@ -1,9 +1,11 @@
 """The tests' own database: migrated, shared by the run, fresh where asked for."""
 
+import os
+
 import psycopg
 import pytest
 
-from tests.support.postgres import Database
+from tests.support.postgres import Database, Server
 
 
 def count(database: Database) -> object:
@@ -24,6 +26,12 @@ def test_the_service_has_the_service_s_rights_and_no_more(fresh_postgres: Databa
             connection.execute("DELETE FROM audit_entry")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("CREATE TABLE mine (i int)")
+
+
+def test_an_outside_server_is_used_if_one_is_given(postgres_server: Server) -> None:
+    """Also in xdist's workers, where the variable that named it is gone."""
+    given = os.environ.get("SUITE_DATABASE_URL")
+    assert postgres_server.admin_url == given if given else "broker_bootstrap" in postgres_server.admin_url
 
 
 def test_two_databases_are_two(postgres: Database, fresh_postgres: Database) -> None:

@@ -18,7 +18,12 @@ import pytest
 from broker.storage.embedded import EmbeddedPostgres, Endpoint
 from tests.support import shared
 
-OUTSIDE = os.environ.get("BROKER_TEST_DATABASE_URL") or os.environ.get("BROKER_DATABASE_URL")
+# Kept under a name of the suite's own, because conftest takes all BROKER_* away before xdist starts its workers.
+_KEPT = "SUITE_DATABASE_URL"
+_NAMES = (_KEPT, "BROKER_TEST_DATABASE_URL", "BROKER_DATABASE_URL")
+OUTSIDE = next((os.environ[name] for name in _NAMES if os.environ.get(name)), None)
+if OUTSIDE is not None:
+    os.environ[_KEPT] = OUTSIDE
 _TEMPLATE = "broker_template"
 
 
