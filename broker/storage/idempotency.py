@@ -6,12 +6,12 @@ first call is being worked on it holds an advisory lock, which goes with its con
 
 import hashlib
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import insert, select, text
 from sqlmodel import Field, SQLModel
 
 from broker.kernel.errors import IdempotencyKeyInFlight, IdempotencyKeyReused
-from broker.storage.columns import moment, table
+from broker.storage.columns import moment
 from broker.storage.unit_of_work import Transaction
 
 
@@ -27,8 +27,11 @@ class IdempotencyRow(SQLModel, table=True):
     at: datetime = Field(sa_column=moment())
 
 
-_KEYS = table(IdempotencyRow)
-_LOCK = text("SELECT pg_try_advisory_xact_lock(:number)")
+_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s) AS taken"
+_READ: Final = "SELECT fingerprint, made FROM idempotency_key WHERE scope = %s AND key = %s"
+_KEEP: Final = (
+    "INSERT INTO idempotency_key (scope, key, fingerprint, made, at) VALUES (%s, %s, %s, %s, clock_timestamp())"
+)
 
 
 async def claim(tx: Transaction, scope: str, key: str, fingerprint: str) -> str | None:
@@ -39,12 +42,13 @@ async def claim(tx: Transaction, scope: str, key: str, fingerprint: str) -> str 
     """
     digest = hashlib.sha256(f"{scope}\n{key}".encode()).digest()
     number = int.from_bytes(digest[:8], "big", signed=True)
-    if not (await tx.execute(_LOCK, {"number": number})).scalar_one():
+    [lock] = await tx.rows(_LOCK, (number,))
+    if not lock.taken:
         raise IdempotencyKeyInFlight
-    statement = select(_KEYS).where(_KEYS.c.scope == scope, _KEYS.c.key == key)
-    row = (await tx.execute(statement)).one_or_none()
-    if row is None:
+    found = await tx.rows(_READ, (scope, key))
+    if not found:
         return None
+    [row] = found
     if row.fingerprint != fingerprint:
         raise IdempotencyKeyReused
     return str(row.made)
@@ -52,6 +56,4 @@ async def claim(tx: Transaction, scope: str, key: str, fingerprint: str) -> str 
 
 async def keep(tx: Transaction, scope: str, key: str, fingerprint: str, made: str) -> None:
     """Remember what the key made. Refusals are not remembered: asked again, they are decided again."""
-    await tx.execute(
-        insert(_KEYS).values(scope=scope, key=key, fingerprint=fingerprint, made=made, at=await tx.clock())
-    )
+    await tx.write(_KEEP, (scope, key, fingerprint, made))
