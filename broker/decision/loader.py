@@ -65,7 +65,7 @@ class Loader:
         already_counted: frozenset[GrantId] = frozenset(),
     ) -> Facts:
         """Third lock: the grants that may be relied on. Then what needs no lock, and the clock."""
-        trees = Trees(agencies=policy.bundle.agencies, purposes=policy.bundle.purposes)
+        trees = Trees(policy.bundle.agencies, policy.bundle.purposes, policy.bundle.civil_purposes)
         grants = await self._grants(tx, requests(question, stored.item.lineage), trees, lock=lock, for_use=for_use)
         leaves = question.action is not Action.VIEW
         unreviewed: tuple[ItemId, ...] = await self._items.unreviewed(tx, stored.item.id) if leaves else ()

@@ -65,6 +65,8 @@ class Trees:
 
     agencies: Tree
     purposes: Tree
+    civil: frozenset[str] = frozenset()
+    """Purposes that are civil enforcement only: no grant reaches one from above, it has to be named (R4)."""
 
 
 def lacks(
@@ -82,7 +84,8 @@ def lacks(
         found.add(Lack.ACTION)
     if not _named(request.recipient, terms.recipients, trees.agencies, reach_down=terms.include_components):
         found.add(Lack.RECIPIENT)
-    if not _named(request.purpose, terms.purposes, trees.purposes, reach_down=terms.include_subpurposes):
+    tops = terms.purposes if request.purpose not in trees.civil else tuple(set(terms.purposes) & trees.civil)
+    if not _named(request.purpose, tops, trees.purposes, reach_down=terms.include_subpurposes):
         found.add(Lack.PURPOSE)
     if terms.fields is not None and not _within_fields(request.fields, terms.fields):
         found.add(Lack.FIELDS)

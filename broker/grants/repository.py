@@ -157,6 +157,11 @@ async def revoke(tx: Transaction, grant_id: GrantId, by: str, at: datetime, reas
     await _change(tx, grant_id, values, active=False)
 
 
+async def hide(tx: Transaction, grant_id: GrantId) -> None:
+    """Let no new decision find a grant. It needs no lock on the grant itself, so it waits for nobody."""
+    await tx.execute(update(_REACH).where(_REACH.c.grant_id == grant_id).values(active=False))
+
+
 async def set_status(tx: Transaction, grant_id: GrantId, status: GrantStatus) -> None:
     """Suspend or resume a grant that is held."""
     await _change(tx, grant_id, {"status": status.value}, active=status is GrantStatus.ACTIVE)

@@ -83,7 +83,14 @@ class GrantService:
     async def revoke(self, actor: Actor, grant_id: str, reason: str, agencies: Tree) -> Grant:
         """End a grant. When this has returned, nothing that commits later relies on it. Twice is once."""
         async with self._work.begin() as tx:
-            grant, _ = await self._hold(tx, actor, grant_id, agencies)
+            await self._authorise(tx, actor, grant_id, agencies)
+            await repository.hide(tx, GrantId(grant_id))
+        # From here on no new decision finds the grant, so those that hold it run out. Without that first step new ones
+        # could join the shared lock for as long as a requester keeps asking, and the owner would wait for all of them.
+        async with self._work.begin() as tx:
+            grant = await repository.hold_for_change(tx, grant_id)
+            if grant is None:
+                raise NotFound
             if grant.status is GrantStatus.REVOKED:
                 return grant
             now = await tx.clock()
@@ -109,6 +116,13 @@ class GrantService:
             if Role.LIAISON.value in actor.roles:
                 return await repository.page(tx, None, actor.agency, after, limit)
             return []
+
+    async def _authorise(self, tx: Transaction, actor: Actor, grant_id: str, agencies: Tree) -> None:
+        found = await repository.fetch(tx, (grant_id,))
+        if not found or not _may_see(actor, found[0]):
+            raise NotFound
+        terms = found[0].terms
+        standing_of(actor, terms, await _custodians(tx, terms.scope, terms.owner), agencies)
 
     async def _hold(self, tx: Transaction, actor: Actor, grant_id: str, agencies: Tree) -> tuple[Grant, Standing]:
         grant = await repository.hold_for_change(tx, grant_id)

@@ -63,6 +63,8 @@ class Part(_Value):
     answered_by: Subject | None
     answered_at: AwareDatetime | None
     grant_id: GrantId | None
+    information: tuple[str, ...]
+    """What the requester answered when this owner asked back, in order."""
 
 
 class PermissionRequest(_Value):
@@ -81,8 +83,6 @@ class PermissionRequest(_Value):
     case_id: CaseId
     fields: tuple[str, ...] | None
     justification: str
-    information: tuple[str, ...]
-    """What the requester has answered when asked back, in order."""
     parts: tuple[Part, ...]
 
     def part_of(self, owner: str) -> Part | None:

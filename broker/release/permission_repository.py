@@ -30,10 +30,9 @@ class PermissionRepository:
         """Write a request with its parts."""
         await tx.execute(
             insert(_REQUESTS).values(
-                **request.model_dump(mode="python", exclude={"item", "parts", "fields", "information"}),
+                **request.model_dump(mode="python", exclude={"item", "parts", "fields"}),
                 item_id=request.item,
                 fields=list(request.fields) if request.fields is not None else None,
-                information=list(request.information),
             )
         )
         await tx.execute(insert(_PARTS), [self._part_values(request.id, part) for part in request.parts])
@@ -74,11 +73,6 @@ class PermissionRepository:
         )
         return await self._with_parts(tx, (await tx.execute(statement)).all())
 
-    async def inform(self, tx: Transaction, request: PermissionRequest, text: str) -> None:
-        """Add what the requester answered to a request that is held."""
-        statement = update(_REQUESTS).where(_REQUESTS.c.id == request.id)
-        await tx.execute(statement.values(information=[*request.information, text]))
-
     def _part_values(self, request: PermissionRequestId, part: Part) -> dict[str, Any]:
         uses = json.dumps([use.model_dump(mode="json") for use in part.uses]).encode()
         sealed = self._sealer.seal(uses, f"{request}:{part.owner}")
@@ -90,6 +84,7 @@ class PermissionRepository:
             "answered_by": part.answered_by,
             "answered_at": part.answered_at,
             "grant_id": part.grant_id,
+            "information": list(part.information),
             "wrapped_key": sealed.wrapped_key,
             "ciphertext": sealed.ciphertext,
         }
@@ -119,6 +114,7 @@ class PermissionRepository:
             answered_by=row.answered_by,
             answered_at=row.answered_at,
             grant_id=row.grant_id,
+            information=tuple(row.information),
         )
 
 
@@ -137,6 +133,5 @@ def _request(row: Any, parts: tuple[Part, ...]) -> PermissionRequest:
         case_id=row.case_id,
         fields=tuple(row.fields) if row.fields is not None else None,
         justification=row.justification,
-        information=tuple(row.information),
         parts=parts,
     )

@@ -27,7 +27,6 @@ class PermissionRequestRow(SQLModel, table=True):
     case_id: str
     fields: list[str] | None = Field(sa_column=words(nullable=True))
     justification: str
-    information: list[str] = Field(sa_column=words())
 
 
 class PermissionPartRow(SQLModel, table=True):
@@ -50,5 +49,6 @@ class PermissionPartRow(SQLModel, table=True):
     answered_by: str | None
     answered_at: datetime | None = Field(sa_column=moment(nullable=True))
     grant_id: str | None
+    information: list[str] = Field(sa_column=words())
     wrapped_key: bytes = Field(sa_column=octets())
     ciphertext: bytes = Field(sa_column=octets())

@@ -28,6 +28,7 @@ from broker.grants.service import GrantService
 from broker.items.ownership import owners_of
 from broker.kernel.errors import BrokerError, Conflict, Forbidden, Invalid, NotFound
 from broker.kernel.ids import AgencyId, GrantId, ItemId, PermissionRequestId, Subject, new_id
+from broker.kernel.tree import Tree
 from broker.kernel.words import Action, Role
 from broker.policy.snapshot import PolicySnapshot
 from broker.release.model import ReleaseRequest
@@ -101,11 +102,11 @@ class PermissionService:
             raise answer
         return answer
 
-    async def read(self, actor: Actor, request_id: str) -> PermissionRequest:
+    async def read(self, actor: Actor, request_id: str, agencies: Tree) -> PermissionRequest:
         """A request as the actor may see it; an owner's officer who reads it has thereby acknowledged it."""
         async with self._work.begin() as tx:
             request = await self._requests.hold(tx, request_id)
-            shown = _as_seen_by(actor, request) if request is not None else None
+            shown = _as_seen_by(actor, request, agencies) if request is not None else None
             if request is None or shown is None:
                 raise NotFound
             part = _own_part(actor, request)
@@ -115,12 +116,12 @@ class PermissionService:
                     tx, PermissionAcknowledged(actor=actor, permission_request_id=request.id, owner=part.owner)
                 )
                 request = await self._requests.read(tx, request_id)
-                shown = _as_seen_by(actor, request) if request is not None else None
+                shown = _as_seen_by(actor, request, agencies) if request is not None else None
         if shown is None:
             raise NotFound
         return shown
 
-    async def page(self, actor: Actor, after: str, limit: int) -> list[PermissionRequest]:
+    async def page(self, actor: Actor, after: str, limit: int, agencies: Tree) -> list[PermissionRequest]:
         """Requests that the actor may see: of the own component, or with a part for the own agency as owner."""
         async with self._work.begin() as tx:
             if Role.AUDITOR.value in actor.roles:
@@ -129,7 +130,7 @@ class PermissionService:
                 found = await self._requests.page(tx, None, AgencyId(actor.agency), after, limit)
             else:
                 found = await self._requests.page(tx, AgencyId(actor.agency), None, after, limit)
-        return [shown for one in found if (shown := _as_seen_by(actor, one)) is not None]
+        return [shown for one in found if (shown := _as_seen_by(actor, one, agencies)) is not None]
 
     async def answer(self, actor: Actor, request_id: str, answer: Answer, policy: PolicySnapshot) -> PermissionRequest:
         """An owner's answer. One that grants creates the grant, exactly for what was asked or for less."""
@@ -137,7 +138,7 @@ class PermissionService:
             raise Invalid(f"an answer is one of {', '.join(sorted(ANSWERS))}", "/decision")
         async with self._work.begin() as tx:
             request = await self._requests.hold(tx, request_id)
-            if request is None or _as_seen_by(actor, request) is None:
+            if request is None or _as_seen_by(actor, request, policy.bundle.agencies) is None:
                 raise NotFound
             part = _answerable(actor, request, answer)
             now = await tx.clock()
@@ -149,7 +150,7 @@ class PermissionService:
                 grant_id = (await self._grants.record_within(tx, actor, terms, policy, now)).id
             await self._settle(tx, actor, request, part, answer, grant_id, now)
             answered = await self._requests.read(tx, request_id)
-        if answered is None or (shown := _as_seen_by(actor, answered)) is None:
+        if answered is None or (shown := _as_seen_by(actor, answered, policy.bundle.agencies)) is None:
             raise NotFound
         return shown
 
@@ -160,9 +161,12 @@ class PermissionService:
             asked_back = [part for part in request.parts if part.state is PartState.NEEDS_INFORMATION]
             if not asked_back:
                 raise Conflict("no owner has asked for information")
-            await self._requests.inform(tx, request, text)
             for part in asked_back:
-                await self._requests.change(tx, request.id, part.owner, state=PartState.SUBMITTED.value)
+                # Kept with the part: that one owner has asked back is not for the others to know.
+                said = [*part.information, text]
+                await self._requests.change(
+                    tx, request.id, part.owner, state=PartState.SUBMITTED.value, information=said
+                )
             await record(tx, PermissionInformed(actor=actor, permission_request_id=request.id))
             return await self._own_request(tx, actor, request_id)
 
@@ -222,7 +226,6 @@ class PermissionService:
             case_id=wanted.case_id,
             fields=wanted.fields,
             justification=question.justification,
-            information=(),
             parts=tuple(_part(owner, seen, owned) for owner in sorted(asked)),
         )
         await self._requests.add(tx, request)
@@ -279,6 +282,7 @@ def _part(owner: AgencyId, seen: Ancestry, owned: Mapping[ItemId, frozenset[Agen
         answered_by=None,
         answered_at=None,
         grant_id=None,
+        information=(),
     )
 
 
@@ -292,15 +296,18 @@ def _uses(owner: AgencyId, seen: Ancestry, owned: Mapping[ItemId, frozenset[Agen
             yield Use(part=number, sources=mine, text=written["text"] if alone else None)
 
 
-def _as_seen_by(actor: Actor, request: PermissionRequest) -> PermissionRequest | None:
+def _as_seen_by(actor: Actor, request: PermissionRequest, agencies: Tree) -> PermissionRequest | None:
     """The request with what is not the actor's to see taken out; None when it is not theirs at all."""
     if request.component == actor.agency and Role.ANALYST.value in actor.roles:
         return request
     if Role.RELEASE_OFFICER.value in actor.roles:
         part = request.part_of(actor.agency)
         return None if part is None else request.model_copy(update={"parts": (part,)})
-    if Role.AUDITOR.value in actor.roles or Role.LIAISON.value in actor.roles:
-        bare = tuple(part.model_copy(update={"uses": ()}) for part in request.parts)
+    # A liaison stands outside both sides, as it must to record an answer.
+    sides = {agencies.root(request.component), agencies.root(request.recipient), None}
+    outside = Role.LIAISON.value in actor.roles and agencies.root(actor.agency) not in sides
+    if Role.AUDITOR.value in actor.roles or outside:
+        bare = tuple(part.model_copy(update={"uses": (), "information": ()}) for part in request.parts)
         return request.model_copy(update={"parts": bare})
     return None
 
@@ -355,5 +362,5 @@ def _terms(request: PermissionRequest, owner: AgencyId, answer: Answer, now: dat
 
 def _own_evidence(request: PermissionRequest, owner: AgencyId) -> Evidence:
     """An officer's answer given here is its own evidence: the request as it was put, by its hash."""
-    asked = request.model_dump_json(exclude={"parts", "information"})
+    asked = request.model_dump_json(exclude={"parts"})
     return Evidence(reference=f"answer of {owner} to {request.id}", sha256=hashlib.sha256(asked.encode()).hexdigest())

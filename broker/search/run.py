@@ -6,7 +6,7 @@ while a partner is being asked.
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from broker.audit.events import LegSent, service_actor
@@ -28,6 +28,8 @@ from broker.partners.contract import (
 )
 from broker.partners.dispatch import Dispatcher
 from broker.partners.registry import Registry
+from broker.policy.question import AgreementState
+from broker.policy.search_rules import agreement_state
 from broker.search.model import Leg, Search
 from broker.search.repository import SearchRepository
 from broker.search.service import RUN_JOB
@@ -98,6 +100,10 @@ class SearchRun:
         if partner is None:
             return False  # Taken out of the register since; the sweeper ends it at its deadline.
         entry = partner.entry
+        if leg.state is LegState.QUEUED and not _still_agreed(entry, search, self._clock.now()):
+            # The register may have changed since the search was accepted; what is not agreed now is not sent now.
+            await self._settling.refuse(WORKER, leg.transaction_id, "no_longer_agreed")
+            return False
         window_ends = asyncio.get_running_loop().time() + _WINDOW_SECONDS
         if leg.state is LegState.PENDING and leg.task_id is not None:
             task_id = leg.task_id
@@ -207,3 +213,13 @@ class SearchRun:
 
     def _seconds_left(self, leg: Leg) -> float:
         return (leg.deadline_at - self._clock.now()).total_seconds()
+
+
+def _still_agreed(entry: PartnerEntry, search: Search, now: datetime) -> bool:
+    agreement = entry.agreement
+    return (
+        entry.approved
+        and agreement_state(agreement, now.date()) is AgreementState.IN_FORCE
+        and search.terms.purpose in agreement.purposes
+        and search.terms.probe.kind.value in entry.probe_kinds
+    )

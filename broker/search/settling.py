@@ -63,10 +63,17 @@ class Settling:
 
     async def expire(self, actor: Actor, transaction_id: TransactionId) -> None:
         """End a leg whose deadline has passed, whether or not its partner is still in the register."""
+        await self._end_unasked(actor, transaction_id, LegState.TIMED_OUT, _TOO_LATE)
+
+    async def refuse(self, actor: Actor, transaction_id: TransactionId, reason: str) -> None:
+        """End a leg that may not be sent any more; the partner never hears of it."""
+        await self._end_unasked(actor, transaction_id, LegState.REFUSED, reason)
+
+    async def _end_unasked(self, actor: Actor, transaction_id: TransactionId, state: LegState, reason: str) -> None:
         async with self._work.begin() as tx:
             held = await self._searches.hold_leg(tx, transaction_id)
             if held is not None and not held[1].state.final:
-                await self._end(tx, actor, held[0], held[1], LegState.TIMED_OUT, _TOO_LATE, None)
+                await self._end(tx, actor, held[0], held[1], state, reason, None)
 
     async def _end(
         self,

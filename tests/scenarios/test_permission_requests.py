@@ -89,7 +89,7 @@ def test_an_owner_may_ask_back(world: World) -> None:
     request = asked(world, world.dos_lead())
     answered(answer(world, "DOS", request, "needs_information", note="For whom?"), 200)
     informed = answered(world.analyst.post(f"{PATH}/{request}/information", json={"text": "For the desk."}), 200)
-    assert (informed["state"], informed["information"]) == ("submitted", ["For the desk."])
+    assert (informed["state"], informed["parts"][0]["information"]) == ("submitted", ["For the desk."])
     assert answered(answer(world, "DOS", request, "granted"), 200)["state"] == "granted"
 
 

@@ -33,7 +33,7 @@ async def ask_permission(body: NewPermissionRequest, caller: Asking, held: Servi
 @router.get("")
 async def list_permission_requests(page: PageDep, caller: Reading, held: ServicesDep) -> PermissionRequestList:
     """The component's requests; for an owner's officer those with a part for the own agency."""
-    found = await held.permissions.page(caller.actor, page.after, page.limit + 1)
+    found = await held.permissions.page(caller.actor, page.after, page.limit + 1, policy_of(held).bundle.agencies)
     shown = found[: page.limit]
     more = len(found) > page.limit
     return PermissionRequestList(
@@ -44,7 +44,7 @@ async def list_permission_requests(page: PageDep, caller: Reading, held: Service
 @router.get("/{request_id}")
 async def read_permission_request(request_id: OpaqueId, caller: Reading, held: ServicesDep) -> PermissionRequestReply:
     """One request. An owner's officer who reads it has thereby acknowledged it."""
-    return permission_reply(await held.permissions.read(caller.actor, request_id))
+    return permission_reply(await held.permissions.read(caller.actor, request_id, policy_of(held).bundle.agencies))
 
 
 @router.post("/{request_id}/decision")

@@ -23,6 +23,8 @@ router = APIRouter(route_class=StrictRoute, prefix="/v1/searches", tags=["search
 
 _LONGEST_WAIT: Final = 60.0
 _GLANCE_SECONDS: Final = 0.15
+_DRAWING: Final = asyncio.Semaphore(2)
+"""The largest probe takes some hundred megabytes while it is drawn anew; more at once would be no faster."""
 _MULTIPART: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -53,7 +55,8 @@ async def submit_search(
 ) -> SearchReply:
     """Ask partners about a probe. What is answered here is committed."""
     body, photo = await read_search(request)
-    probe = await asyncio.to_thread(draw_anew, photo)
+    async with _DRAWING:
+        probe = await asyncio.to_thread(draw_anew, photo)
     standing = CallerStanding(
         training_valid=caller.training_valid_on(day_of(held.clock.now())), partners=frozenset(caller.partners)
     )

@@ -103,6 +103,7 @@ class PartReply(Reply):
     answered_by: str | None
     answered_at: AwareDatetime | None
     grant_id: GrantId | None
+    information: list[str]
 
 
 class PermissionRequestReply(Reply):
@@ -121,7 +122,6 @@ class PermissionRequestReply(Reply):
     case_id: CaseId
     fields: list[str] | None
     justification: str
-    information: list[str]
     parts: list[PartReply]
 
 
@@ -136,16 +136,16 @@ class PermissionRequestList(Reply):
 def permission_reply(request: PermissionRequest) -> PermissionRequestReply:
     """The outward form of a request."""
     return PermissionRequestReply(
-        **request.model_dump(exclude={"parts", "requested_by", "fields", "information"}),
+        **request.model_dump(exclude={"parts", "requested_by", "fields"}),
         state=request.state,
         fields=list(request.fields) if request.fields is not None else None,
-        information=list(request.information),
         parts=[_part_reply(part) for part in request.parts],
     )
 
 
 def _part_reply(part: Part) -> PartReply:
     return PartReply(
-        **part.model_dump(exclude={"uses"}),
+        **part.model_dump(exclude={"uses", "information"}),
+        information=list(part.information),
         uses=[UseReply(part=use.part, sources=list(use.sources), text=use.text) for use in part.uses],
     )

@@ -26,7 +26,6 @@ def upgrade() -> None:
         sa.Column("case_id", sa.String(), nullable=False),
         sa.Column("fields", sa.ARRAY(sa.Text()), nullable=True),
         sa.Column("justification", sa.String(), nullable=False),
-        sa.Column("information", sa.ARRAY(sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_permission_request_item_id"), "permission_request", ["item_id"], unique=False)
@@ -40,6 +39,7 @@ def upgrade() -> None:
         sa.Column("answered_by", sa.String(), nullable=True),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("grant_id", sa.String(), nullable=True),
+        sa.Column("information", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),
         sa.Column("ciphertext", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["permission_request.id"]),
@@ -55,5 +55,8 @@ def upgrade() -> None:
     )
     for name in ("permission_request", "permission_part"):
         op.execute(f"GRANT SELECT, INSERT ON {name} TO broker_app")
-    op.execute("GRANT UPDATE (information) ON permission_request TO broker_app")
-    op.execute("GRANT UPDATE (state, note, answered_by, answered_at, grant_id) ON permission_part TO broker_app")
+    # The row is locked while its parts change, which takes the right to update a column of it.
+    op.execute("GRANT UPDATE (expires_at) ON permission_request TO broker_app")
+    op.execute(
+        "GRANT UPDATE (state, note, answered_by, answered_at, grant_id, information) ON permission_part TO broker_app"
+    )
