@@ -32,6 +32,19 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/releases/{release_id}/package"): {A, O},
     # review candidates
     ("POST", "/v1/items/{item_id}/reviews"): {R},
+    # ask for permission; the owner's side answers
+    ("POST", "/v1/permission-requests"): {A},
+    ("POST", "/v1/permission-requests/{request_id}/information"): {A},
+    ("POST", "/v1/permission-requests/{request_id}/withdraw"): {A},
+    ("GET", "/v1/permission-requests"): {A, O, L, U},
+    ("GET", "/v1/permission-requests/{request_id}"): {A, O, L, U},
+    ("POST", "/v1/permission-requests/{request_id}/decision"): {O, L},
+    # correct and recall; the recipients' side acknowledges
+    ("POST", "/v1/items/{item_id}/notices"): {O},
+    ("POST", "/v1/notices/{notice_id}/lift"): {O},
+    ("POST", "/v1/notices/{notice_id}/acknowledge"): {A, O},
+    ("GET", "/v1/notices"): {A, O, U},
+    ("GET", "/v1/notices/received"): {A, O, U},
     # record, confirm, revoke grants
     ("POST", "/v1/admin/grants"): {O, L},
     ("POST", "/v1/admin/grants/{grant_id}/confirm"): {O, L},
@@ -49,6 +62,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/partners"): {A, U, X},
 }
 FILLED = {"case_id": CASE, "search_id": SEARCH, "item_id": ITEM, "release_id": RELEASE, "grant_id": GRANT, "name": "x"}
+FILLED |= {"request_id": "prq_" + "a" * 26, "notice_id": "ntc_" + "a" * 26}
 OPEN = {"/healthz", "/readyz", "/metrics", "/v1/callbacks/{partner}"}
 
 
