@@ -1,7 +1,6 @@
 """What the caller sees when the database fails: 503 and nothing of its words, with nothing done."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,7 +59,7 @@ def test_without_its_record_a_call_is_503_and_nothing_is_done(fresh_postgres: Da
                 assert owner.execute("SELECT count(*) FROM case_file").fetchone() == (1,)
 
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o700)
+        Path(folder).chmod(0o700)
         asyncio.run(run(Path(folder)))
 
 
