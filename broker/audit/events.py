@@ -184,6 +184,14 @@ class GrantConfirmed(AuditEvent):
     owner: str
 
 
+class GrantRevocationBegun(AuditEvent):
+    """An owner is ending a permission: no new decision finds it any more, those under way may still run out."""
+
+    tag = "grant:register:revoking"
+    grant_id: str
+    owner: str
+
+
 class GrantRevoked(AuditEvent):
     """An owner ended a permission."""
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from broker.audit.events import Actor, GrantConfirmed, GrantRecorded, GrantRevoked
+from broker.audit.events import Actor, GrantConfirmed, GrantRecorded, GrantRevocationBegun, GrantRevoked
 from broker.audit.recorder import record
 from broker.grants import repository
 from broker.grants.checking import check
@@ -83,8 +83,11 @@ class GrantService:
     async def revoke(self, actor: Actor, grant_id: str, reason: str, agencies: Tree) -> Grant:
         """End a grant. When this has returned, nothing that commits later relies on it. Twice is once."""
         async with self._work.begin() as tx:
-            await self._authorise(tx, actor, grant_id, agencies)
-            await repository.hide(tx, GrantId(grant_id))
+            seen = await self._authorise(tx, actor, grant_id, agencies)
+            if seen.status is GrantStatus.REVOKED:
+                return seen
+            await repository.hide(tx, seen.id)
+            await record(tx, GrantRevocationBegun(actor=actor, grant_id=seen.id, owner=seen.terms.owner))
         # From here on no new decision finds the grant, so those that hold it run out. Without that first step new ones
         # could join the shared lock for as long as a requester keeps asking, and the owner would wait for all of them.
         async with self._work.begin() as tx:
@@ -117,12 +120,13 @@ class GrantService:
                 return await repository.page(tx, None, actor.agency, after, limit)
             return []
 
-    async def _authorise(self, tx: Transaction, actor: Actor, grant_id: str, agencies: Tree) -> None:
+    async def _authorise(self, tx: Transaction, actor: Actor, grant_id: str, agencies: Tree) -> Grant:
         found = await repository.fetch(tx, (grant_id,))
         if not found or not _may_see(actor, found[0]):
             raise NotFound
         terms = found[0].terms
         standing_of(actor, terms, await _custodians(tx, terms.scope, terms.owner), agencies)
+        return found[0]
 
     async def _hold(self, tx: Transaction, actor: Actor, grant_id: str, agencies: Tree) -> tuple[Grant, Standing]:
         grant = await repository.hold_for_change(tx, grant_id)
