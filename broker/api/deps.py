@@ -1,6 +1,7 @@
 """What every guarded route depends on: the services, the caller, and whether the caller's role may do this at all."""
 
-from typing import Annotated, Final, cast
+from collections.abc import Sequence
+from typing import Annotated, Final, Protocol, TypeVar, cast
 
 from fastapi import Depends, Header, Path, Query, Request
 from pydantic import AfterValidator
@@ -72,6 +73,14 @@ async def idempotency_key(
 KeyDep = Annotated[str, Depends(idempotency_key)]
 
 
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Listed = TypeVar("_Listed", bound=_HasId)
+
+
 class Page:
     """Which part of a list is asked for."""
 
@@ -82,6 +91,16 @@ class Page:
     ) -> None:
         self.limit = limit
         self.after = after
+
+    @property
+    def one_more(self) -> int:
+        """How many to ask for, so that it is known whether any follow."""
+        return self.limit + 1
+
+    def cut(self, found: Sequence[_Listed]) -> tuple[Sequence[_Listed], str | None]:
+        """The page, and the id that the next one follows, if there is a next one."""
+        shown = found[: self.limit]
+        return shown, shown[-1].id if len(found) > self.limit else None
 
 
 def _opaque(text: str) -> str:

@@ -26,10 +26,9 @@ async def list_cases(
     page: PageDep, caller: Annotated[Caller, Depends(Allowed(Act.CASE_READ))], held: ServicesDep
 ) -> CaseList:
     """The component's matters."""
-    found = await held.cases.page(caller.actor, page.after, page.limit + 1)
-    shown = found[: page.limit]
-    more = len(found) > page.limit
-    return CaseList(items=[case_reply(one) for one in shown], next=shown[-1].id if more else None, complete=not more)
+    found = await held.cases.page(caller.actor, page.after, page.one_more)
+    shown, following = page.cut(found)
+    return CaseList(items=[case_reply(one) for one in shown], next=following, complete=following is None)
 
 
 @router.get("/{case_id}")

@@ -26,10 +26,9 @@ async def list_grants(
     page: PageDep, caller: Annotated[Caller, Depends(Allowed(Act.GRANT_READ))], held: ServicesDep
 ) -> GrantList:
     """The owner's grants; for a liaison those recorded by its agency; for an auditor all."""
-    found = await held.grants.page(caller.actor, page.after, page.limit + 1)
-    shown = found[: page.limit]
-    more = len(found) > page.limit
-    return GrantList(items=[grant_reply(one) for one in shown], next=shown[-1].id if more else None, complete=not more)
+    found = await held.grants.page(caller.actor, page.after, page.one_more)
+    shown, following = page.cut(found)
+    return GrantList(items=[grant_reply(one) for one in shown], next=following, complete=following is None)
 
 
 @router.get("/{grant_id}")

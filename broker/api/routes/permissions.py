@@ -33,11 +33,10 @@ async def ask_permission(body: NewPermissionRequest, caller: Asking, held: Servi
 @router.get("")
 async def list_permission_requests(page: PageDep, caller: Reading, held: ServicesDep) -> PermissionRequestList:
     """The component's requests; for an owner's officer those with a part for the own agency."""
-    found = await held.permissions.page(caller.actor, page.after, page.limit + 1, policy_of(held).bundle.agencies)
-    shown = found[: page.limit]
-    more = len(found) > page.limit
+    found = await held.permissions.page(caller.actor, page.after, page.one_more, policy_of(held).bundle.agencies)
+    shown, following = page.cut(found)
     return PermissionRequestList(
-        items=[permission_reply(one) for one in shown], next=shown[-1].id if more else None, complete=not more
+        items=[permission_reply(one) for one in shown], next=following, complete=following is None
     )
 
 

@@ -35,12 +35,9 @@ async def announce(item_id: OpaqueId, body: NewNotice, caller: Recalling, held: 
 @router.get("/notices")
 async def list_notices(page: PageDep, caller: Reading, held: ServicesDep) -> NoticeList:
     """What the own agency has announced; for an auditor everything."""
-    found = await held.recall.page(caller.actor, page.after, page.limit + 1)
-    shown = found[: page.limit]
-    more = len(found) > page.limit
-    return NoticeList(
-        items=[notice_reply(one) for one in shown], next=shown[-1].id if more else None, complete=not more
-    )
+    found = await held.recall.page(caller.actor, page.after, page.one_more)
+    shown, following = page.cut(found)
+    return NoticeList(items=[notice_reply(one) for one in shown], next=following, complete=following is None)
 
 
 @router.get("/notices/received")

@@ -72,12 +72,9 @@ async def list_searches(
     page: PageDep, caller: Annotated[Caller, Depends(Allowed(Act.SEARCH_READ))], held: ServicesDep
 ) -> SearchList:
     """The component's searches."""
-    found = await held.searches.page(caller.actor, page.after, page.limit + 1)
-    shown = found[: page.limit]
-    more = len(found) > page.limit
-    return SearchList(
-        items=[search_reply(one) for one in shown], next=shown[-1].id if more else None, complete=not more
-    )
+    found = await held.searches.page(caller.actor, page.after, page.one_more)
+    shown, following = page.cut(found)
+    return SearchList(items=[search_reply(one) for one in shown], next=following, complete=following is None)
 
 
 @router.get("/{search_id}")
