@@ -11,7 +11,7 @@ from typing import Any, Final
 from broker.kernel.errors import ConfigurationError
 
 _UNPRIVILEGED: Final = ("postgres", "nobody")
-_SECONDS: Final = 120.0
+_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ from broker.storage.embedded.place import Place, find_place, make_place, make_so
 from broker.storage.embedded.process import clear_orphan, start_server, stop_server
 
 WAIT_SECONDS: Final = 30.0
+"""How long others wait for the owner's server, and how long a server that ends at once is tried again."""
+_RECOVERY_SECONDS: Final = 600.0
+"""How long a server that runs may take until it answers: after a crash it first goes through its log."""
 _STEP: Final = 0.05
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +68,7 @@ class EmbeddedPostgres:
                     raise ConfigurationError(f"another process holds {place.lock}, but its database does not answer")
                 time.sleep(_STEP)
             try:
-                return self._start(place, deadline)
+                return self._start(place)
             except BaseException:
                 self.stop()
                 raise
@@ -110,7 +113,7 @@ class EmbeddedPostgres:
         self._lock = _try_lock(place, fcntl.LOCK_EX)
         return self._lock is not None
 
-    def _start(self, place: Place, deadline: float) -> Endpoint:
+    def _start(self, place: Place) -> Endpoint:
         # 1. What an earlier owner that was killed has left: its word that it runs, and perhaps its server.
         place.state.unlink(missing_ok=True)
         account = choose_account(place.data)
@@ -130,20 +133,24 @@ class EmbeddedPostgres:
             place.data,
             *server_settings(socket_folder, durable=self._durable),
         ]
-        while not self._answers(arguments, account, place, endpoint):
-            if time.monotonic() > deadline:
-                raise ConfigurationError(f"the embedded database does not start: {_last_line(place.log)}")
-            time.sleep(_STEP)
+        self._await_answer(arguments, account, place, endpoint)
         place.write_state(socket_folder)
         self._endpoint = endpoint
         return endpoint
 
-    def _answers(self, arguments: list[str | Path], account: Account, place: Place, endpoint: Endpoint) -> bool:
-        # After a kill -9 of an earlier server its children may hold the shared memory for a moment, and the start
-        # fails; it is tried again until the caller's deadline.
-        if self._process is None or self._process.poll() is not None:
-            self._process = start_server(arguments, account, place.log)
-        return can_connect(endpoint)
+    def _await_answer(self, arguments: list[str | Path], account: Account, place: Place, endpoint: Endpoint) -> None:
+        began = time.monotonic()
+        while self._process is None or not can_connect(endpoint):
+            waited = time.monotonic() - began
+            if self._process is None or self._process.poll() is not None:
+                # After a kill -9 of an earlier server its children may hold the shared memory for a moment, and the
+                # start fails; it is tried again for a while.
+                if self._process is not None and waited > WAIT_SECONDS:
+                    raise ConfigurationError(f"the embedded database does not start: {_last_line(place.log)}")
+                self._process = start_server(arguments, account, place.log)
+            elif waited > _RECOVERY_SECONDS:
+                raise ConfigurationError(f"the embedded database does not answer: {_last_line(place.log)}")
+            time.sleep(_STEP)
 
 
 def attach(home: Path) -> Endpoint | None:
