@@ -284,5 +284,6 @@ def _conninfo(app_url: str) -> str:
     """The job library's own connections, as the same role as the service's."""
     url = make_url(app_url).set(drivername="postgresql")
     if url.username != SERVICE_ROLE:
-        url = url.update_query_dict({"options": f"-c role={SERVICE_ROLE}"})
+        # Without a space: it would be written as a plus sign, which libpq does not read back.
+        url = url.update_query_dict({"options": f"-crole={SERVICE_ROLE}"})
     return url.render_as_string(hide_password=False)
