@@ -11,7 +11,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from broker.api.dev_issuer import ALGORITHM, ISSUER
+from broker.api.dev_issuer import ALGORITHM, ISSUER, public_keys
 from tests.scenarios.world import World, refused
 
 ROUTES = [
@@ -30,6 +30,7 @@ ROUTES = [
 
 
 def own_key(world: World) -> ECKey:
+    public_keys(world.stack.home)  # Made by whoever comes first, which may be this test.
     return ECKey.import_key(json.loads((world.stack.home / "keys" / "dev-issuer.json").read_text()))
 
 
@@ -70,6 +71,10 @@ def status(world: World, token: str) -> int:
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_without_a_token_nothing_is_answered(world: World, method: str, path: str) -> None:
     refused(world.stack.caller().request(method, path), 401)
+
+
+def test_without_a_token_a_body_that_cannot_be_read_is_401_too(world: World) -> None:
+    refused(world.stack.caller().post("/v1/cases", content=b"{", headers={"Content-Type": "application/json"}), 401)
 
 
 def test_a_token_in_order_is_taken(world: World) -> None:
