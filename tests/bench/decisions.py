@@ -280,9 +280,11 @@ async def _measure(ground: Ground, extent: Extent, seed: int) -> dict[str, Any]:
 def _ratios(inside: list[dict[str, Any]], outside: list[dict[str, Any]], extent: Extent) -> dict[str, float]:
     small, large = extent.sizes[0], extent.sizes[-1]
     times = {(one["name"], one["size"]): one["median_ms"] for one in inside}
+    best = {(one["name"], one["size"]): one["best_round_median_ms"] for one in inside}
     found = {}
     for name in sorted({name for name, size in times if size == large}):
         found[f"{name}: {large:,} to {small:,} grants"] = ratio(times[name, large], times[name, small])
+        found[f"{name}: the same, best rounds"] = ratio(best[name, large], best[name, small])
     lookup = times["floor: indexed lookup on a held connection", large]
     for name in ("dry run (no lock), recorded", "locked decision of a release, recorded"):
         found[f"{name}: to the lookup alone"] = ratio(times[name, large], lookup)

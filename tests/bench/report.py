@@ -88,7 +88,7 @@ def preamble(title: str, figures: dict[str, Any]) -> str:
         f"{figures['date']}, seed {figures['seed']}; {machine['cores']} × {machine['processor']}, {machine['memory_gib']} GiB, "
         f"{machine['system']}, Python {machine['python']}, PostgreSQL {server['server_version']} "
         f"(fsync {server['fsync']}, synchronous_commit {server['synchronous_commit']}), uvicorn in one process, "
-        f"client and server on the same cores; load average at the start {figures['load_average_at_start']}.\n"
+        f"client and server on the same cores; load average {figures['load_average_at_start']} before and {figures['load_average_at_end']} at the end.\n"
         "Medians of rounds that took turns. Made by `make bench`; the same figures as JSON lie beside this file.\n\n"
     )
 

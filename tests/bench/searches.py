@@ -110,7 +110,7 @@ def _with_worker(ground: Ground, extent: Extent, probe: bytes) -> dict[str, Any]
     with ground.broker(database, with_worker=True) as url:
         call = _search(ground, url, probe)
         answer = drive(
-            url, [call], concurrency=extent.concurrency, seconds=extent.seconds * 3, limit=extent.with_worker
+            url, [call], concurrency=extent.concurrency, seconds=extent.seconds * 6, limit=extent.with_worker
         )
         if set(answer.statuses) != {"202"}:
             raise RuntimeError(f"searches were answered with {answer.statuses}")
