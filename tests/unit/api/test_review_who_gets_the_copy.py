@@ -51,7 +51,11 @@ def test_the_copy_is_content_and_only_who_may_read_content_gets_it(role: Role, s
     )
 
     async def asked() -> int:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://broker") as client:
+        # Who calls is given above; a token of any kind has to be there to be looked at.
+        anybody = {"Authorization": "Bearer not-looked-at"}
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://broker", headers=anybody
+        ) as client:
             return (await client.get(f"/v1/releases/{new_id('rel')}/package")).status_code
 
     assert asyncio.run(asked()) == status
