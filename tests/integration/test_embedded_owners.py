@@ -188,6 +188,8 @@ def test_ctrl_c_does_not_reach_the_server_before_those_who_use_it(home: Path) ->
     finish(
         "import os, signal, sys; from pathlib import Path; from broker.storage.embedded import EmbeddedPostgres\n"
         "import psycopg\n"
+        # A shell without job control starts what runs in its background with the signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "server = EmbeddedPostgres(Path(sys.argv[1])); endpoint = server.start()\n"
         "try:\n    os.killpg(0, signal.SIGINT); signal.pause()\n"
         "except KeyboardInterrupt:\n    psycopg.connect(endpoint.app_url).close()\n"

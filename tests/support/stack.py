@@ -95,7 +95,7 @@ class Stack:
     def family(self) -> list[tuple[int, int, str]]:
         """Every process below ours: its number, its parent's, its command line."""
         assert self.process is not None
-        output = subprocess.check_output(["ps", "-eo", "pid=,ppid=,args="], text=True)
+        output = subprocess.check_output(["ps", "-wweo", "pid=,ppid=,args="], text=True)
         rows = [line.split(None, 2) for line in output.splitlines()]
         everything = [(int(row[0]), int(row[1]), row[2] if len(row) > 2 else "") for row in rows]
         below: list[tuple[int, int, str]] = []
