@@ -15,7 +15,7 @@ import pytest
 from broker.storage.embedded.place import find_place
 from tests.support.postgres import OUTSIDE
 from tests.support.programs import ROOT, environment, eventually, processes_in, reachable_folder
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import Stack, running_stack, runs
 
 pytestmark = pytest.mark.processes
 
@@ -113,7 +113,7 @@ def test_after_a_kill_nothing_stays_behind(command: str | None) -> None:
             stack.kill_process(command)
             stack.wait_for("api")
             stack.stop()
-        assert eventually(lambda: not [number for number in numbers if Path(f"/proc/{number}").exists()], 40)
+        assert eventually(lambda: not any(map(runs, numbers)), 40)
 
 
 def test_ctrl_c_ends_it_well() -> None:
