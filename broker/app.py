@@ -6,7 +6,6 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from broker import wiring
 from broker.api import problems
 from broker.api.limits import BodyLimit
 from broker.api.multipart import BODY_BYTES
@@ -25,6 +24,7 @@ from broker.api.routes import (
     searches,
 )
 from broker.settings import Settings
+from broker.wiring.api import api_services
 
 _ORDINARY_BODY: Final = 1_000_000
 
@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with wiring.api_services(settings) as services:
+        async with api_services(settings) as services:
             app.state.services = services
             yield
 

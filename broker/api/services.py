@@ -15,6 +15,7 @@ from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
 from broker.products.review import ReviewService
 from broker.recall.service import RecallService
+from broker.release.answers import AnswerService
 from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
@@ -37,6 +38,7 @@ class Services:
     derive: DeriveService
     releases: ReleaseService
     permissions: PermissionService
+    answers: AnswerService
     grants: GrantService
     recall: RecallService
     trail: AuditTrail

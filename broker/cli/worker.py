@@ -15,7 +15,7 @@ def command() -> None:
 
 
 async def _work(settings: Settings) -> None:
-    from broker.wiring import run_worker
+    from broker.wiring.worker import run_worker
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

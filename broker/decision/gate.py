@@ -4,78 +4,17 @@ It reads no clock, no table and no file; whoever calls it has locked what it is 
 it cannot work out is a Deny with the reason ``engine_failure`` and an alarm for the operator.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
-
-from broker.grants.coverage import STATE_OF_THE_GRANT, Lack, Request, Trees, lacks
+from broker.decision.model import Decision, Deny, Facts, Missing, Permit, Question, Reason, broken
+from broker.grants.coverage import STATE_OF_THE_GRANT, Lack, Request, lacks
 from broker.grants.model import Grant
-from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId
+from broker.kernel.ids import AgencyId, PurposeId
 from broker.kernel.words import Action, ItemKind, ReasonCode
 from broker.policy.question import RuleRef, ShareQuestion, Standing, Verdict
-from broker.provenance.caveats import Caveat, Passing, shortfall
+from broker.provenance.caveats import Passing, shortfall
 from broker.provenance.lineage import Lineage
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Question(_Value):
-    """Who wants to do what with which item. `asker` is the component that would pass it on, or that looks."""
-
-    item: ItemId
-    kind: ItemKind
-    asker: AgencyId
-    recipient: AgencyId
-    action: Action
-    purpose: PurposeId | None
-    case_id: CaseId | None
-    fields: tuple[str, ...] | None
-
-
-class Reason(_Value):
-    """One reason against. `owner` is None where the reason is not one owner's."""
-
-    code: ReasonCode
-    owner: AgencyId | None
-    rule: RuleRef | None
-    detail: str
-
-
-class Missing(_Value):
-    """A permission that would have to be on record, and whose it is to give."""
-
-    owner: AgencyId
-    action: Action
-    recipient: AgencyId
-    purpose: PurposeId
-
-
-class Permit(_Value):
-    """It may pass. `grants` are those relied on, `caveats` the codes that go with every copy."""
-
-    grants: tuple[GrantId, ...]
-    rules: tuple[RuleRef, ...]
-    caveats: tuple[str, ...]
-
-    def __bool__(self) -> Literal[True]:
-        return True
-
-
-class Deny(_Value):
-    """It may not pass, and all that stands against it."""
-
-    reasons: tuple[Reason, ...]
-    missing: tuple[Missing, ...]
-
-    def __bool__(self) -> Literal[False]:
-        return False
-
-
-Decision = Permit | Deny
 
 
 class Policy(Protocol):
@@ -90,33 +29,6 @@ Alarm = Callable[[Exception], None]
 """Told of a failure inside the gate, for the operators; it must not raise."""
 
 
-class Facts:
-    """What is so at the moment of the decision: read under lock, and nothing of it is the asker's word."""
-
-    def __init__(  # noqa: PLR0913 - each is a separate fact, and none has a safe default
-        self,
-        *,
-        lineage: Lineage,
-        grants: tuple[Grant, ...],
-        past_grants: tuple[Grant, ...],
-        already_counted: frozenset[GrantId],
-        unreviewed: tuple[ItemId, ...],
-        notices: tuple[tuple[AgencyId, str], ...],
-        trees: Trees,
-        caveats: Mapping[str, Caveat],
-        now: datetime,
-    ) -> None:
-        self.lineage = lineage
-        self.grants = grants
-        self.past_grants = past_grants
-        self.already_counted = already_counted
-        self.unreviewed = unreviewed
-        self.notices = notices
-        self.trees = trees
-        self.caveats = caveats
-        self.now = now
-
-
 def decide(question: Question, facts: Facts, policy: Policy, alarm: Alarm) -> Decision:
     """Permit only if nothing speaks against it; otherwise Deny with everything that does.
 
@@ -127,12 +39,6 @@ def decide(question: Question, facts: Facts, policy: Policy, alarm: Alarm) -> De
     except Exception as failure:  # noqa: BLE001 - whatever broke, the answer is no
         alarm(failure)
         return broken("the decision could not be made; the operators have been alerted")
-
-
-def broken(detail: str) -> Deny:
-    """A Deny because the machine failed, not because of a rule."""
-    reason = Reason(code=ReasonCode.ENGINE_FAILURE, owner=None, rule=None, detail=detail)
-    return Deny(reasons=(reason,), missing=())
 
 
 def requests(question: Question, lineage: Lineage) -> tuple[Request, ...]:

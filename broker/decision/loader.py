@@ -6,7 +6,8 @@ wait for one another but never in a ring. The clock is read last: what expired w
 
 from typing import Protocol
 
-from broker.decision.gate import Facts, Question, requests
+from broker.decision.gate import requests
+from broker.decision.model import Facts, Question
 from broker.grants import repository
 from broker.grants.coverage import Request, Trees
 from broker.grants.model import Grant

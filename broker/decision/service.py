@@ -13,8 +13,8 @@ import structlog
 from broker.audit.events import Actor, CallRefused, Decided
 from broker.audit.recorder import record
 from broker.decision import gate
-from broker.decision.gate import Decision, Deny, Permit, Question, Reason
 from broker.decision.loader import Loader
+from broker.decision.model import Decision, Deny, Permit, Question, Reason, broken
 from broker.items.model import Content, Item, Source
 from broker.items.reader import Stored
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, GrantId, ItemId, PurposeId, ReleaseId, new_id
@@ -223,7 +223,7 @@ class DecisionService:
         counted: frozenset[GrantId] = frozenset(),
     ) -> Judgement:
         if policy is None:
-            outcome: Decision = gate.broken("the policy in force is not loaded here; try again, or ask the operators")
+            outcome: Decision = broken("the policy in force is not loaded here; try again, or ask the operators")
             digest, at = "unavailable", await tx.clock()
         else:
             facts = await self._loader.facts(

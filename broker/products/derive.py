@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from broker.audit.events import Actor, ItemDerived
 from broker.audit.recorder import record
 from broker.cases.service import find as find_case
-from broker.decision.gate import Permit
+from broker.decision.model import Permit
 from broker.decision.service import DecisionService, Released
 from broker.grants import repository as grants
 from broker.grants.model import Terms

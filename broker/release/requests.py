@@ -1,10 +1,9 @@
-"""Asking owners for permission, and their answers.
+"""Asking owners for permission: one question, a part for each owner.
 
-Each owner is shown its own sources and the parts that use them, and nothing of the others'. An answer that grants
-creates the grant in the same commit. What nobody answers expires; it is never taken for a yes.
+Each owner is shown its own sources and the parts that use them, and nothing of the others'. What nobody answers
+expires; it is never taken for a yes. Answers are taken in ``broker.release.answers``.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +12,6 @@ from typing import Any, Final
 from broker.audit.events import (
     Actor,
     PermissionAcknowledged,
-    PermissionAnswered,
     PermissionExpired,
     PermissionInformed,
     PermissionRequested,
@@ -23,24 +21,21 @@ from broker.audit.events import (
 from broker.audit.recorder import record
 from broker.cases.service import find as find_case
 from broker.decision.service import Ancestry, DecisionService
-from broker.grants.model import Evidence, Scope, Terms
-from broker.grants.service import GrantService
 from broker.items.ownership import owners_of
-from broker.kernel.errors import BrokerError, Conflict, Forbidden, Invalid, NotFound
-from broker.kernel.ids import AgencyId, GrantId, ItemId, PermissionRequestId, Subject, new_id
+from broker.kernel.errors import BrokerError, Conflict, Invalid, NotFound
+from broker.kernel.ids import AgencyId, ItemId, PermissionRequestId, Subject, new_id
 from broker.kernel.tree import Tree
 from broker.kernel.words import Action, Role
 from broker.policy.snapshot import PolicySnapshot
 from broker.release.model import ReleaseRequest
-from broker.release.permission import ANSWERS, GRANTING, Part, PartState, PermissionRequest, Use
+from broker.release.permission import Part, PartState, PermissionRequest, Use
 from broker.release.permission_repository import PermissionRepository
+from broker.release.permission_sight import as_seen_by
 from broker.storage.attempt import attempt
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 LIFETIME: Final = timedelta(days=30)
 """How long owners have to answer, unless the requester asked for less."""
-GRANT_LIFETIME: Final = timedelta(days=30)
-"""How long an owner's answer permits, unless the owner said otherwise."""
 SWEEPER: Final = service_actor("permission-sweeper")
 _EXPIRED_AT_ONCE: Final = 200
 
@@ -56,31 +51,12 @@ class Question:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an owner says. The terms matter only where it grants; None leaves them as asked."""
-
-    owner: AgencyId | None
-    decision: PartState
-    note: str | None
-    valid_from: datetime | None
-    valid_until: datetime | None
-    max_uses: int | None
-    onward: bool
-    caveats: tuple[str, ...]
-    fields: tuple[str, ...] | None
-    evidence: Evidence | None
-
-
 class PermissionService:
     """The use cases of permission requests."""
 
-    def __init__(
-        self, work: UnitOfWork, door: DecisionService, grants: GrantService, requests: PermissionRepository
-    ) -> None:
+    def __init__(self, work: UnitOfWork, door: DecisionService, requests: PermissionRepository) -> None:
         self._work = work
         self._door = door
-        self._grants = grants
         self._requests = requests
 
     async def ask(self, actor: Actor, question: Question, policy: PolicySnapshot) -> PermissionRequest:
@@ -106,7 +82,7 @@ class PermissionService:
         """A request as the actor may see it; an owner's officer who reads it has thereby acknowledged it."""
         async with self._work.begin() as tx:
             request = await self._requests.hold(tx, request_id)
-            shown = _as_seen_by(actor, request, agencies) if request is not None else None
+            shown = as_seen_by(actor, request, agencies) if request is not None else None
             if request is None or shown is None:
                 raise NotFound
             part = _own_part(actor, request)
@@ -116,7 +92,7 @@ class PermissionService:
                     tx, PermissionAcknowledged(actor=actor, permission_request_id=request.id, owner=part.owner)
                 )
                 request = await self._requests.read(tx, request_id)
-                shown = _as_seen_by(actor, request, agencies) if request is not None else None
+                shown = as_seen_by(actor, request, agencies) if request is not None else None
         if shown is None:
             raise NotFound
         return shown
@@ -130,29 +106,7 @@ class PermissionService:
                 found = await self._requests.page(tx, None, AgencyId(actor.agency), after, limit)
             else:
                 found = await self._requests.page(tx, AgencyId(actor.agency), None, after, limit)
-        return [shown for one in found if (shown := _as_seen_by(actor, one, agencies)) is not None]
-
-    async def answer(self, actor: Actor, request_id: str, answer: Answer, policy: PolicySnapshot) -> PermissionRequest:
-        """An owner's answer. One that grants creates the grant, exactly for what was asked or for less."""
-        if answer.decision not in ANSWERS:
-            raise Invalid(f"an answer is one of {', '.join(sorted(ANSWERS))}", "/decision")
-        async with self._work.begin() as tx:
-            request = await self._requests.hold(tx, request_id)
-            if request is None or _as_seen_by(actor, request, policy.bundle.agencies) is None:
-                raise NotFound
-            part = _answerable(actor, request, answer)
-            now = await tx.clock()
-            if request.expires_at <= now:
-                raise Conflict("the request has expired; a new one can be asked")
-            grant_id = None
-            if answer.decision in GRANTING:
-                terms = _terms(request, part.owner, answer, now)
-                grant_id = (await self._grants.record_within(tx, actor, terms, policy, now)).id
-            await self._settle(tx, actor, request, part, answer, grant_id, now)
-            answered = await self._requests.read(tx, request_id)
-        if answered is None or (shown := _as_seen_by(actor, answered, policy.bundle.agencies)) is None:
-            raise NotFound
-        return shown
+        return [shown for one in found if (shown := as_seen_by(actor, one, agencies)) is not None]
 
     async def inform(self, actor: Actor, request_id: str, text: str) -> PermissionRequest:
         """The requester's answer to owners that asked back; their parts are open again."""
@@ -241,37 +195,6 @@ class PermissionService:
         )
         return request
 
-    async def _settle(  # the part, who answered it and with what
-        self,
-        tx: Transaction,
-        actor: Actor,
-        request: PermissionRequest,
-        part: Part,
-        answer: Answer,
-        grant_id: GrantId | None,
-        now: datetime,
-    ) -> None:
-        await self._requests.change(
-            tx,
-            request.id,
-            part.owner,
-            state=answer.decision.value,
-            note=answer.note,
-            answered_by=actor.sub,
-            answered_at=now,
-            grant_id=grant_id,
-        )
-        await record(
-            tx,
-            PermissionAnswered(
-                actor=actor,
-                permission_request_id=request.id,
-                grant_id=grant_id,
-                owner=part.owner,
-                outcome=answer.decision.value,
-            ),
-        )
-
 
 def _part(owner: AgencyId, seen: Ancestry, owned: Mapping[ItemId, frozenset[AgencyId]]) -> Part:
     return Part(
@@ -296,71 +219,5 @@ def _uses(owner: AgencyId, seen: Ancestry, owned: Mapping[ItemId, frozenset[Agen
             yield Use(part=number, sources=mine, text=written["text"] if alone else None)
 
 
-def _as_seen_by(actor: Actor, request: PermissionRequest, agencies: Tree) -> PermissionRequest | None:
-    """The request with what is not the actor's to see taken out; None when it is not theirs at all."""
-    if request.component == actor.agency and Role.ANALYST.value in actor.roles:
-        return request
-    if Role.RELEASE_OFFICER.value in actor.roles:
-        part = request.part_of(actor.agency)
-        return None if part is None else request.model_copy(update={"parts": (part,)})
-    # A liaison stands outside both sides, as it must to record an answer.
-    sides = {agencies.root(request.component), agencies.root(request.recipient), None}
-    outside = Role.LIAISON.value in actor.roles and agencies.root(actor.agency) not in sides
-    if Role.AUDITOR.value in actor.roles or outside:
-        bare = tuple(part.model_copy(update={"uses": (), "information": ()}) for part in request.parts)
-        return request.model_copy(update={"parts": bare})
-    return None
-
-
 def _own_part(actor: Actor, request: PermissionRequest) -> Part | None:
     return request.part_of(actor.agency) if Role.RELEASE_OFFICER.value in actor.roles else None
-
-
-def _answerable(actor: Actor, request: PermissionRequest, answer: Answer) -> Part:
-    """The open part that the actor answers; who may speak for the owner is the register's to check, and here, too."""
-    officer = Role.RELEASE_OFFICER.value in actor.roles
-    owner = answer.owner or (AgencyId(actor.agency) if officer else None)
-    if owner is None:
-        raise Invalid("a liaison says for which owner the answer is", "/owner")
-    if officer and owner != actor.agency:
-        raise Forbidden("an officer answers for the own agency")
-    if not officer and answer.evidence is None:
-        raise Invalid("a liaison's answer needs the owner's evidence", "/evidence")
-    if not officer and answer.decision not in GRANTING:
-        raise Forbidden("a liaison records what an owner has granted; refusals are the owner's own")
-    part = request.part_of(owner)
-    if part is None:
-        raise NotFound
-    if not part.state.open:
-        raise Conflict(f"this part is {part.state} already")
-    return part
-
-
-def _terms(request: PermissionRequest, owner: AgencyId, answer: Answer, now: datetime) -> Terms:
-    conditions = answer.caveats or answer.max_uses is not None or answer.valid_until is not None
-    if answer.decision is PartState.GRANTED_WITH_CONDITIONS and not conditions:
-        raise Invalid("say the conditions: caveats, max_uses or valid_until", "/decision")
-    if answer.decision is PartState.PARTIALLY_GRANTED and not answer.fields:
-        raise Invalid("say which fields are granted", "/fields")
-    return Terms(
-        owner=owner,
-        recipients=(request.recipient,),
-        include_components=False,
-        action=request.action,
-        purposes=(request.purpose,),
-        include_subpurposes=False,
-        scope=Scope(items=(request.item,)),
-        fields=answer.fields if answer.fields is not None else request.fields,
-        valid_from=answer.valid_from or now,
-        valid_until=answer.valid_until or (answer.valid_from or now) + GRANT_LIFETIME,
-        max_uses=answer.max_uses,
-        onward=answer.onward,
-        caveats=answer.caveats,
-        evidence=answer.evidence or _own_evidence(request, owner),
-    )
-
-
-def _own_evidence(request: PermissionRequest, owner: AgencyId) -> Evidence:
-    """An officer's answer given here is its own evidence: the request as it was put, by its hash."""
-    asked = request.model_dump_json(exclude={"parts"})
-    return Evidence(reference=f"answer of {owner} to {request.id}", sha256=hashlib.sha256(asked.encode()).hexdigest())

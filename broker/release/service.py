@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from broker.audit.events import Actor, GrantUsed, ReleaseRead
 from broker.audit.recorder import record
 from broker.cases.service import find as find_case
-from broker.decision.gate import Permit
+from broker.decision.model import Permit
 from broker.decision.service import DecisionService, Judgement, Released, Wish
 from broker.grants import repository as grants
 from broker.items.projection import PointerUnresolved, project

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from broker.decision import gate
-from broker.decision.gate import Facts, Question
+from broker.decision.model import Facts, Question
 from broker.grants import repository
 from broker.kernel.words import Role
 from tests.bench import floors, plans, register, registers

@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 
-from broker.decision.gate import Facts, Question
 from broker.decision.loader import Loader
+from broker.decision.model import Facts, Question
 from broker.grants import repository
 from broker.grants.coverage import Request, Trees
 from broker.grants.model import Grant

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from broker.decision.gate import Facts, Question
 from broker.decision.loader import Loader
+from broker.decision.model import Facts, Question
 from broker.grants import repository
 from broker.grants.model import Grant
 from broker.items.reader import Stored

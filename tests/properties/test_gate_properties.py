@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from broker.decision import gate
-from broker.decision.gate import Deny, Permit, Question, decide
+from broker.decision.gate import decide
+from broker.decision.model import Deny, Permit, Question, broken
 from broker.grants.coverage import lacks
 from broker.grants.model import Grant
 from broker.kernel.words import Action, ItemKind, ReasonCode
@@ -215,7 +216,7 @@ def any_owner(question: Question, given_facts: Any, policy: Any, alarm: Any) -> 
     for owner in sorted(given_facts.lineage.owners):
         alone = facts(Lineage(markings=given_facts.lineage.parts_of(owner), roots=frozenset()), given_facts.grants)
         answers.append(decide(question, alone, policy, alarm))
-    return next((one for one in answers if one), answers[0] if answers else gate.broken("none"))
+    return next((one for one in answers if one), answers[0] if answers else broken("none"))
 
 
 def test_traitor_any_owner_for_all_owners_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from broker.decision import gate
-from broker.decision.gate import Deny, Permit
+from broker.decision.model import Deny, Permit
 from broker.grants.model import Grant
 from broker.kernel.words import ReasonCode
 from tests.properties import oracle, values

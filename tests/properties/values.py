@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
 
-from broker.decision.gate import Facts, Question
+from broker.decision.model import Facts, Question
 from broker.grants.coverage import Request, Trees
 from broker.grants.model import Grant, GrantStatus, Scope
 from broker.kernel.ids import GrantId

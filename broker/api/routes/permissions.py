@@ -51,7 +51,7 @@ async def answer_permission_request(
     request_id: OpaqueId, body: AnswerBody, caller: Deciding, held: ServicesDep
 ) -> PermissionRequestReply:
     """An owner's answer to its own part. One that grants creates the grant."""
-    return permission_reply(await held.permissions.answer(caller.actor, request_id, body.answer(), policy_of(held)))
+    return permission_reply(await held.answers.answer(caller.actor, request_id, body.answer(), policy_of(held)))
 
 
 @router.post("/{request_id}/information")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field
 
 from broker.api.schemas.words import Body, Flag, Line, Pointer, Reply, Word
-from broker.decision.gate import Deny
+from broker.decision.model import Deny
 from broker.decision.service import Judgement
 from broker.kernel.errors import Invalid
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, DisclosureId, GrantId, ItemId, PurposeId, ReleaseId

@@ -1,0 +1,79 @@
+"""Every act that is recorded, as a closed set of classes: a module for each subject, all of them handed on here.
+
+The tag reads ``subject:object:action``. `subjects` are the ids by which an entry is found again; `detail` is the
+rest. Neither ever holds the content of an item or of a probe: the audit is read by people who may not see those.
+"""
+
+from broker.audit.events.base import Actor, AuditEvent, service_actor
+from broker.audit.events.grants import (
+    GrantConfirmed,
+    GrantRecorded,
+    GrantResumed,
+    GrantRevocationBegun,
+    GrantRevoked,
+    GrantSuspended,
+    GrantUsed,
+)
+from broker.audit.events.items import Decided, ItemDerived, ItemReviewed, ReleaseRead
+from broker.audit.events.permission import (
+    PermissionAcknowledged,
+    PermissionAnswered,
+    PermissionExpired,
+    PermissionInformed,
+    PermissionRequested,
+    PermissionWithdrawn,
+)
+from broker.audit.events.recall import NoticeAcknowledged, NoticeLifted, NoticeRecorded
+from broker.audit.events.search import (
+    CallbackRefused,
+    CaseClosed,
+    CaseOpened,
+    LegEnded,
+    LegSent,
+    SearchCancelled,
+    SearchRead,
+    SearchRequested,
+)
+from broker.audit.events.service import AuditRead, CallRefused, PolicyActivated, PolicyRefused, ReportRead
+
+__all__ = [
+    "EVENTS",
+    "Actor",
+    "AuditEvent",
+    "AuditRead",
+    "CallRefused",
+    "CallbackRefused",
+    "CaseClosed",
+    "CaseOpened",
+    "Decided",
+    "GrantConfirmed",
+    "GrantRecorded",
+    "GrantResumed",
+    "GrantRevocationBegun",
+    "GrantRevoked",
+    "GrantSuspended",
+    "GrantUsed",
+    "ItemDerived",
+    "ItemReviewed",
+    "LegEnded",
+    "LegSent",
+    "NoticeAcknowledged",
+    "NoticeLifted",
+    "NoticeRecorded",
+    "PermissionAcknowledged",
+    "PermissionAnswered",
+    "PermissionExpired",
+    "PermissionInformed",
+    "PermissionRequested",
+    "PermissionWithdrawn",
+    "PolicyActivated",
+    "PolicyRefused",
+    "ReleaseRead",
+    "ReportRead",
+    "SearchCancelled",
+    "SearchRead",
+    "SearchRequested",
+    "service_actor",
+]
+
+EVENTS: tuple[type[AuditEvent], ...] = tuple(AuditEvent.__subclasses__())

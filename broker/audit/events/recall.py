@@ -1,0 +1,32 @@
+"""What is recorded of corrections and recalls."""
+
+from broker.audit.events.base import AuditEvent
+
+
+class NoticeRecorded(AuditEvent):
+    """An owner said that something is disputed, corrected or withdrawn."""
+
+    tag = "recall:notice:recorded"
+    notice_id: str
+    item_id: str
+    owner: str
+    kind: str
+    affected: int
+    recipients: int
+    suspended: int
+
+
+class NoticeLifted(AuditEvent):
+    """An owner took a notice back."""
+
+    tag = "recall:notice:lifted"
+    notice_id: str
+    owner: str
+
+
+class NoticeAcknowledged(AuditEvent):
+    """A recipient has read a notice."""
+
+    tag = "recall:notice:acknowledged"
+    notice_id: str
+    copies: int

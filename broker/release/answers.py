@@ -1,0 +1,153 @@
+"""Owners' answers to permission requests. One that grants creates the grant in the same commit.
+
+Who may speak for an owner is the register of permission's to check; here it is checked, too.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.audit.events import Actor, PermissionAnswered
+from broker.audit.recorder import record
+from broker.grants.model import Evidence, Scope, Terms
+from broker.grants.service import GrantService
+from broker.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from broker.kernel.ids import AgencyId, GrantId
+from broker.kernel.words import Role
+from broker.policy.snapshot import PolicySnapshot
+from broker.release.permission import ANSWERS, GRANTING, Part, PartState, PermissionRequest
+from broker.release.permission_repository import PermissionRepository
+from broker.release.permission_sight import as_seen_by
+from broker.storage.unit_of_work import Transaction, UnitOfWork
+
+GRANT_LIFETIME: Final = timedelta(days=30)
+"""How long an owner's answer permits, unless the owner said otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an owner says. The terms matter only where it grants; None leaves them as asked."""
+
+    owner: AgencyId | None
+    decision: PartState
+    note: str | None
+    valid_from: datetime | None
+    valid_until: datetime | None
+    max_uses: int | None
+    onward: bool
+    caveats: tuple[str, ...]
+    fields: tuple[str, ...] | None
+    evidence: Evidence | None
+
+
+class AnswerService:
+    """Takes owners' answers."""
+
+    def __init__(self, work: UnitOfWork, grants: GrantService, requests: PermissionRepository) -> None:
+        self._work = work
+        self._grants = grants
+        self._requests = requests
+
+    async def answer(self, actor: Actor, request_id: str, answer: Answer, policy: PolicySnapshot) -> PermissionRequest:
+        """An owner's answer. One that grants creates the grant, exactly for what was asked or for less."""
+        if answer.decision not in ANSWERS:
+            raise Invalid(f"an answer is one of {', '.join(sorted(ANSWERS))}", "/decision")
+        async with self._work.begin() as tx:
+            request = await self._requests.hold(tx, request_id)
+            if request is None or as_seen_by(actor, request, policy.bundle.agencies) is None:
+                raise NotFound
+            part = _answerable(actor, request, answer)
+            now = await tx.clock()
+            if request.expires_at <= now:
+                raise Conflict("the request has expired; a new one can be asked")
+            grant_id = None
+            if answer.decision in GRANTING:
+                terms = _terms(request, part.owner, answer, now)
+                grant_id = (await self._grants.record_within(tx, actor, terms, policy, now)).id
+            await self._settle(tx, actor, request, part, answer, grant_id, now)
+            answered = await self._requests.read(tx, request_id)
+        if answered is None or (shown := as_seen_by(actor, answered, policy.bundle.agencies)) is None:
+            raise NotFound
+        return shown
+
+    async def _settle(  # the part, who answered it and with what
+        self,
+        tx: Transaction,
+        actor: Actor,
+        request: PermissionRequest,
+        part: Part,
+        answer: Answer,
+        grant_id: GrantId | None,
+        now: datetime,
+    ) -> None:
+        await self._requests.change(
+            tx,
+            request.id,
+            part.owner,
+            state=answer.decision.value,
+            note=answer.note,
+            answered_by=actor.sub,
+            answered_at=now,
+            grant_id=grant_id,
+        )
+        await record(
+            tx,
+            PermissionAnswered(
+                actor=actor,
+                permission_request_id=request.id,
+                grant_id=grant_id,
+                owner=part.owner,
+                outcome=answer.decision.value,
+            ),
+        )
+
+
+def _answerable(actor: Actor, request: PermissionRequest, answer: Answer) -> Part:
+    """The open part that the actor answers; who may speak for the owner is the register's to check, and here, too."""
+    officer = Role.RELEASE_OFFICER.value in actor.roles
+    owner = answer.owner or (AgencyId(actor.agency) if officer else None)
+    if owner is None:
+        raise Invalid("a liaison says for which owner the answer is", "/owner")
+    if officer and owner != actor.agency:
+        raise Forbidden("an officer answers for the own agency")
+    if not officer and answer.evidence is None:
+        raise Invalid("a liaison's answer needs the owner's evidence", "/evidence")
+    if not officer and answer.decision not in GRANTING:
+        raise Forbidden("a liaison records what an owner has granted; refusals are the owner's own")
+    part = request.part_of(owner)
+    if part is None:
+        raise NotFound
+    if not part.state.open:
+        raise Conflict(f"this part is {part.state} already")
+    return part
+
+
+def _terms(request: PermissionRequest, owner: AgencyId, answer: Answer, now: datetime) -> Terms:
+    conditions = answer.caveats or answer.max_uses is not None or answer.valid_until is not None
+    if answer.decision is PartState.GRANTED_WITH_CONDITIONS and not conditions:
+        raise Invalid("say the conditions: caveats, max_uses or valid_until", "/decision")
+    if answer.decision is PartState.PARTIALLY_GRANTED and not answer.fields:
+        raise Invalid("say which fields are granted", "/fields")
+    return Terms(
+        owner=owner,
+        recipients=(request.recipient,),
+        include_components=False,
+        action=request.action,
+        purposes=(request.purpose,),
+        include_subpurposes=False,
+        scope=Scope(items=(request.item,)),
+        fields=answer.fields if answer.fields is not None else request.fields,
+        valid_from=answer.valid_from or now,
+        valid_until=answer.valid_until or (answer.valid_from or now) + GRANT_LIFETIME,
+        max_uses=answer.max_uses,
+        onward=answer.onward,
+        caveats=answer.caveats,
+        evidence=answer.evidence or _own_evidence(request, owner),
+    )
+
+
+def _own_evidence(request: PermissionRequest, owner: AgencyId) -> Evidence:
+    """An officer's answer given here is its own evidence: the request as it was put, by its hash."""
+    asked = request.model_dump_json(exclude={"parts"})
+    return Evidence(reference=f"answer of {owner} to {request.id}", sha256=hashlib.sha256(asked.encode()).hexdigest())

@@ -1,0 +1,94 @@
+"""The API's use cases, built from the parts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from joserfc.jwk import KeySet
+
+from broker.api import dev_issuer
+from broker.api.auth import Authenticator, KeySource
+from broker.api.jwks import JwksSource
+from broker.api.services import Services
+from broker.cases.service import CaseService
+from broker.items.writer import ItemWriter
+from broker.jobs.queue import every
+from broker.kernel.clock import SystemClock
+from broker.oversight.reports import Reports
+from broker.oversight.trail import AuditTrail
+from broker.policy.activation import in_force
+from broker.products.derive import DeriveService
+from broker.products.review import ReviewService
+from broker.recall.service import RecallService
+from broker.release.repository import ReleaseRepository
+from broker.release.service import ReleaseService
+from broker.search.callbacks import Callbacks
+from broker.search.service import SearchService
+from broker.settings import Settings
+from broker.wiring.parts import Parts, parts
+from broker.wiring.policies import PolicyWatch
+
+_RELOAD_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def api_services(settings: Settings) -> AsyncIterator[Services]:
+    """The API's use cases. Puts the policy found at the start in force and watches its folder from then on."""
+    async with parts(settings) as held, held.jobs.opened():
+        watched = PolicyWatch(held)
+        await watched.activate()
+        watch = asyncio.create_task(every(_RELOAD_SECONDS, "policy reload", watched.look))
+        try:
+            yield _services(held)
+        finally:
+            watch.cancel()
+
+
+def _services(held: Parts) -> Services:
+    work, clock = held.work, held.clock
+    items = ItemWriter(held.sealer)
+    door = held.door
+    return Services(
+        clock=clock,
+        authenticator=_authenticator(held.settings, clock),
+        policies=held.policies,
+        registry=held.registry,
+        cases=CaseService(work, clock),
+        searches=SearchService(work, held.searches, held.jobs, clock),
+        callbacks=Callbacks(work, held.searches, held.settling, held.dispatcher, held.registry),
+        door=door,
+        reviews=ReviewService(work, door),
+        derive=DeriveService(work, door, items),
+        releases=ReleaseService(work, door, ReleaseRepository(held.sealer)),
+        permissions=held.permissions,
+        answers=held.answers,
+        grants=held.grants,
+        recall=RecallService(work),
+        trail=AuditTrail(work),
+        reports=Reports(work, clock),
+        digest_in_force=lambda: _digest_in_force(held),
+        ready=lambda: _ready(held),
+    )
+
+
+def _authenticator(settings: Settings, clock: SystemClock) -> Authenticator:
+    if settings.issuer is not None and settings.jwks_url is not None:
+        source: KeySource = JwksSource(settings.jwks_url, clock).keys
+        return Authenticator(source, settings.issuer, settings.audience, clock)
+
+    async def development_keys() -> KeySet:
+        return dev_issuer.public_keys(settings.home)
+
+    return Authenticator(development_keys, dev_issuer.ISSUER, settings.audience, clock)
+
+
+async def _digest_in_force(held: Parts) -> str | None:
+    async with held.work.begin() as tx:
+        return await in_force(tx)
+
+
+async def _ready(held: Parts) -> bool:
+    try:
+        return await _digest_in_force(held) is not None
+    except Exception:  # noqa: BLE001 - whatever is wrong with the database, this process cannot serve
+        return False

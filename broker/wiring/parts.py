@@ -1,0 +1,118 @@
+"""What API and worker processes share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.engine import make_url
+
+from broker.decision.loader import Loader
+from broker.decision.service import DecisionService
+from broker.grants.service import GrantService
+from broker.items.reader import ItemReader
+from broker.items.writer import ItemWriter
+from broker.jobs.queue import JobQueue
+from broker.kernel.clock import SystemClock
+from broker.kernel.errors import ConfigurationError
+from broker.partners.dispatch import Dispatcher
+from broker.partners.registry import Registry
+from broker.policy.activation import PolicyInForce
+from broker.policy.bundle import PolicyBundle
+from broker.policy.holder import Policies
+from broker.release.answers import AnswerService
+from broker.release.permission_repository import PermissionRepository
+from broker.release.requests import PermissionService
+from broker.search.repository import SearchRepository
+from broker.search.run import SearchRun
+from broker.search.service import RUN_JOB
+from broker.search.settling import Settling
+from broker.settings import Settings
+from broker.storage.database import SERVICE_ROLE, engine_for
+from broker.storage.keys import load_or_create
+from broker.storage.sealing import Sealer, make_key
+from broker.storage.unit_of_work import UnitOfWork
+from broker.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What API and worker processes share."""
+
+    settings: Settings
+    work: UnitOfWork
+    clock: SystemClock
+    sealer: Sealer
+    policies: Policies
+    registry: Registry
+    searches: SearchRepository
+    settling: Settling
+    dispatcher: Dispatcher
+    run: SearchRun
+    jobs: JobQueue
+    door: DecisionService
+    grants: GrantService
+    permissions: PermissionService
+    answers: AnswerService
+
+
+@asynccontextmanager
+async def parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Build what every process of the service needs; closed at the end of the block.
+
+    Raises ConfigurationError when the policies cannot be used: a cold start without them serves nothing.
+    """
+    app_url = settings.database_url
+    if app_url is None:
+        raise ConfigurationError("no database was given to this process; it is started by `broker serve` or `worker`")
+    clock = SystemClock()
+    keys = settings.home / "keys"
+
+    def servable(bundle: PolicyBundle) -> Registry:
+        return Registry(bundle.partners, settings.partner_urls, keys)
+
+    policies = await asyncio.to_thread(Policies, settings.policies, clock, servable)
+    sealing_key = settings.sealing_key_file or keys / "sealing.key"
+    sealer = Sealer(load_or_create(sealing_key, make_key))
+    registry = servable(policies.current.bundle)
+    engine = engine_for(app_url)
+    work = UnitOfWork(engine)
+    searches = SearchRepository(sealer)
+    settling = Settling(work, searches, ItemWriter(sealer), clock)
+    try:
+        async with Transport() as transport:
+            dispatcher = Dispatcher(registry, transport)
+            run = SearchRun(work, searches, settling, dispatcher, registry, clock, settings.base_url)
+            jobs = JobQueue(_conninfo(app_url), {RUN_JOB: run.run})
+            run.jobs = jobs
+            door = DecisionService(work, Loader(ItemReader(sealer), PolicyInForce(policies)))
+            grants = GrantService(work)
+            asked = PermissionRepository(sealer)
+            yield Parts(
+                settings=settings,
+                work=work,
+                clock=clock,
+                sealer=sealer,
+                policies=policies,
+                registry=registry,
+                searches=searches,
+                settling=settling,
+                dispatcher=dispatcher,
+                run=run,
+                jobs=jobs,
+                door=door,
+                grants=grants,
+                permissions=PermissionService(work, door, asked),
+                answers=AnswerService(work, grants, asked),
+            )
+    finally:
+        await engine.dispose()
+
+
+def _conninfo(app_url: str) -> str:
+    """The job library's own connections, as the same role as the service's."""
+    url = make_url(app_url).set(drivername="postgresql")
+    if url.username != SERVICE_ROLE:
+        # Without a space: it would be written as a plus sign, which libpq does not read back.
+        url = url.update_query_dict({"options": f"-crole={SERVICE_ROLE}"})
+    return url.render_as_string(hide_password=False)

@@ -1,0 +1,44 @@
+"""What a worker process does."""
+
+import asyncio
+
+from broker.audit.checkpoint import Signer
+from broker.audit.sequencer import run_sequencer
+from broker.jobs.queue import every
+from broker.settings import Settings
+from broker.wiring.parts import parts
+from broker.wiring.policies import PolicyFollower
+
+_RELOAD_SECONDS = 1.0
+_SWEEP_SECONDS = 1.0
+_TAKEOVER_SECONDS = 1.0
+_EXPIRY_SECONDS = 10.0
+"""How often these are looked after."""
+_CONCURRENCY = 20
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """A worker: runs jobs, takes over those of workers that died, ends overdue legs, sequences the audit.
+
+    Once *stop* is set, jobs under way get a few seconds to finish; what does not is taken over by another worker.
+    """
+    async with parts(settings) as held, held.jobs.opened():
+        signer = Signer.load(settings.home / "keys")
+        duties = (
+            held.jobs.work(concurrency=_CONCURRENCY),
+            every(_TAKEOVER_SECONDS, "stalled jobs", held.jobs.take_over_stalled),
+            every(_SWEEP_SECONDS, "overdue legs", held.run.sweep),
+            every(_RELOAD_SECONDS, "policy in force", PolicyFollower(held).look),
+            every(_EXPIRY_SECONDS, "permission requests", held.permissions.expire_overdue),
+            run_sequencer(held.work, signer),
+        )
+        tasks = [asyncio.create_task(duty) for duty in duties]
+        stopped = asyncio.create_task(stop.wait())
+        # A duty that ends by itself has failed: the process then ends too, and whoever runs it starts it again.
+        await asyncio.wait({*tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*tasks, stopped):
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, stopped, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
