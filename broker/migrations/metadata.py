@@ -7,6 +7,7 @@ import broker.cases.tables
 import broker.decision.tables
 import broker.grants.tables
 import broker.items.tables
+import broker.jobs.tables
 import broker.policy.tables
 import broker.products.tables
 import broker.recall.tables
