@@ -1,6 +1,6 @@
 """``broker policy``: what an author of rules needs, without a database and without a running service."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -45,7 +45,7 @@ def run_suites(folder: Folder = None) -> None:
         _refuse(where, invalid)
     for found in bundle.suites:
         wrong = sum(failure.file == found.file for failure in report.failures)
-        cases = len(found.shares) + len(found.roles) + len(found.searches)
+        cases = len(found.shares) + len(found.roles) + len(found.searches) + len(found.defaults)
         typer.echo(f"{where / found.file}: {found.title}: {cases} cases, {wrong or 'none'} wrong")
     covered = report.rows - len(report.uncovered)
     typer.echo(f"{report.questions} questions asked; {covered} of {report.rows} rows decided at least one of them")
@@ -62,6 +62,9 @@ def explain(
     purpose: Annotated[str, typer.Option(help="A purpose, exactly.")],
     item_kind: Annotated[ItemKind, typer.Option()],
     standing: Annotated[Standing, typer.Option(help="With what the recipient comes.")] = Standing.NONE,
+    made: Annotated[str, typer.Option(help="The day on which the item came into being; today without it.")] = "",
+    decided: Annotated[str, typer.Option(help="The day of the decision; today without it.")] = "",
+    caveat: Annotated[list[str] | None, typer.Option(help="A caveat on the item; may be repeated.")] = None,
     folder: Folder = None,
 ) -> None:
     """Say how a question is answered, by which row, and what would change the answer."""
@@ -79,8 +82,16 @@ def explain(
         item_kind=item_kind,
         standing=standing,
     )
-    for line in explanation.explain(loaded.engine, loaded.bundle, question):
+    when = explanation.Made(_day(made), _day(decided), tuple(caveat or ()))
+    for line in explanation.explain(loaded.engine, loaded.bundle, question, when):
         typer.echo(line)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text) if text else datetime.now(UTC).date()
+    except ValueError:
+        raise typer.BadParameter("must be a day such as 2026-01-31") from None
 
 
 def _folder(given: Path | None) -> Path:

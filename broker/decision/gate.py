@@ -5,6 +5,7 @@ it cannot work out is a Deny with the reason ``engine_failure`` and an alarm for
 """
 
 from collections.abc import Callable
+from datetime import UTC, date
 from typing import Protocol
 
 from broker.decision.model import Decision, Deny, Facts, Missing, Permit, Question, Reason, broken
@@ -12,7 +13,8 @@ from broker.grants.coverage import STATE_OF_THE_GRANT, Lack, Request, lacks
 from broker.grants.model import Grant
 from broker.kernel.ids import AgencyId, PurposeId
 from broker.kernel.words import Action, ItemKind, ReasonCode
-from broker.policy.question import RuleRef, ShareQuestion, Standing, Verdict
+from broker.policy.question import FreeDefault, RuleRef, ShareQuestion, Standing, Verdict
+from broker.policy.third_party_default import why_not_freed
 from broker.provenance.caveats import Passing, shortfall
 from broker.provenance.lineage import Lineage
 
@@ -22,6 +24,10 @@ class Policy(Protocol):
 
     def ask(self, question: ShareQuestion) -> Verdict:
         """One owner's verdict; raises when it cannot be given."""
+        ...
+
+    def free_default(self, owner: str, on: date) -> FreeDefault | None:
+        """That the owner's default on that day (UTC) is free unless marked; None where it is to ask."""
         ...
 
 
@@ -119,6 +125,11 @@ class _Deliberation:
         if verdict:
             self.rules.append(verdict.rule)
             return
+        default = self._free_default(owner)
+        why_not = self._why_not_freed(default) if default is not None else None
+        if default is not None and why_not is None and (freed := self._verdict(owner, purpose, Standing.FREED)):
+            self.rules += [freed.rule, default.rule]
+            return
         with_permission = self._verdict(owner, purpose, Standing.PERMISSION)
         if not with_permission:
             self._against(
@@ -128,9 +139,9 @@ class _Deliberation:
                 with_permission.rule or verdict.rule,
             )
             return
-        self._rely_on_grant(owner, purpose, with_permission.rule)
+        self._rely_on_grant(owner, purpose, with_permission.rule, why_not)
 
-    def _rely_on_grant(self, owner: AgencyId, purpose: PurposeId, rule: RuleRef) -> None:
+    def _rely_on_grant(self, owner: AgencyId, purpose: PurposeId, rule: RuleRef, why_not_freed: str | None) -> None:
         request = _request(self.question, self.facts.lineage, owner, purpose)
         covering = [grant for grant in self.facts.grants if not self._lacks(grant, request)]
         fitting = [grant for grant in covering if not self._unmet(grant.terms.caveats, owner)]
@@ -148,7 +159,8 @@ class _Deliberation:
         self._against(
             ReasonCode.PERMISSION_MISSING,
             owner,
-            f"no grant of {owner} on record covers this; {owner} can give it",
+            f"no grant of {owner} on record covers this; {owner} can give it"
+            + (f" ({why_not_freed})" if why_not_freed else ""),
             rule,
         )
         self.missing.append(
@@ -206,6 +218,18 @@ class _Deliberation:
             if unmet is not None:
                 found.append(unmet)
         return found
+
+    def _free_default(self, owner: AgencyId) -> FreeDefault | None:
+        """Only for passing on: no default reaches a look or a use in proceedings."""
+        if self.question.action is not Action.RELEASE:
+            return None
+        return self.policy.free_default(owner, self.facts.now.astimezone(UTC).date())
+
+    def _why_not_freed(self, default: FreeDefault) -> str | None:
+        parts = self.facts.lineage.parts_of(default.owner)
+        made = [part.at.astimezone(UTC).date() for part in parts]
+        codes = {code for part in parts for code in part.caveats}
+        return why_not_freed(default, made, codes, self.facts.caveats)
 
     def _is_original(self, owner: AgencyId) -> bool:
         """The component that asked may come as the one that asked, for looking and for nothing else."""

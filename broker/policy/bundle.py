@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from broker.kernel.ids import AgencyId
 from broker.kernel.partner import PartnerEntry
 from broker.kernel.tree import Tree
 from broker.kernel.words import Role
@@ -24,6 +26,8 @@ class Needs(StrEnum):
     ORIGINAL = "original"
     PERMISSION = "permission"
     NOTHING = "nothing"
+    UNMARKED = "unmarked"
+    """Nothing where the owner's default frees the item; permission otherwise. For passing on only."""
 
 
 class Effect(StrEnum):
@@ -72,6 +76,23 @@ class AccessRow(_Value):
         return (self.role.value, self.act.value, Effect.ALLOW.value)
 
 
+class ThirdPartyDefault(StrEnum):
+    """What holds for an owner's items where no grant speaks."""
+
+    ASK_UNLESS_FREED = "ask_unless_freed"
+    FREE_UNLESS_MARKED = "free_unless_marked"
+
+
+class DefaultEntry(_Value):
+    """One checked entry of ``defaults.yaml``: from that day (UTC, inclusive) until the owner's next entry begins."""
+
+    owner: AgencyId
+    default: ThirdPartyDefault
+    since: date
+    ground: str
+    rule: RuleRef
+
+
 class AgencyTitle(_Value):
     """How an agency is addressed on a disclosure (R15 asks for name and address)."""
 
@@ -94,6 +115,7 @@ class PolicyBundle:
     partners: tuple[PartnerEntry, ...]
     partner_rules: Mapping[str, RuleRef]
     caveats: Mapping[str, Caveat]
+    defaults: tuple[DefaultEntry, ...]
     model: Mapping[str, str]
     """The statements of ``model.conf`` by their key."""
     share_rows: tuple[ShareRow, ...]
@@ -102,5 +124,5 @@ class PolicyBundle:
 
     @property
     def rows(self) -> int:
-        """How many authored rows the engine must enforce."""
-        return len(self.share_rows) + len(self.access_rows)
+        """How many authored rows and entries the engine must enforce."""
+        return len(self.share_rows) + len(self.access_rows) + len(self.defaults)

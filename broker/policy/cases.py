@@ -1,9 +1,11 @@
 """The cases of ``policies/tests/*_test.yaml``, one value per question, tables already written out."""
 
+from datetime import date
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from broker.kernel.ids import AgencyId
 from broker.kernel.words import Role
 from broker.policy.question import Act, SearchQuestion, SearchRefusalCode, ShareQuestion
 
@@ -48,6 +50,25 @@ class SearchCase(_Value):
     expected: frozenset[SearchRefusalCode]
 
 
+class DefaultAnswer(StrEnum):
+    """What an owner's third-party default says of something: it is free, or it has to be asked for."""
+
+    FREED = "freed"
+    ASK = "ask"
+
+
+class DefaultCase(_Value):
+    """Something of an owner's, when it was made and how it is marked, and what the default says of it on a day."""
+
+    line: int
+    name: str
+    owner: AgencyId
+    made: date
+    decided: date
+    caveats: tuple[str, ...]
+    expected: DefaultAnswer
+
+
 class Suite(_Value):
     """One file of cases."""
 
@@ -56,3 +77,4 @@ class Suite(_Value):
     shares: tuple[ShareCase, ...]
     roles: tuple[RoleCase, ...]
     searches: tuple[SearchCase, ...]
+    defaults: tuple[DefaultCase, ...]

@@ -5,17 +5,19 @@ neither is believed.
 """
 
 from collections import defaultdict
+from datetime import date
 from types import MappingProxyType
 
 from broker.kernel.errors import ConfigurationError
 from broker.kernel.words import ReasonCode
-from broker.policy import search_rules
-from broker.policy.bundle import AccessRow, PolicyBundle, ShareRow
+from broker.policy import search_rules, third_party_default
+from broker.policy.bundle import AccessRow, DefaultEntry, PolicyBundle, ShareRow
 from broker.policy.casbin_port import Function, RowEngine
 from broker.policy.matching import Matching, met, same_or_any
 from broker.policy.question import (
     Act,
     Allowed,
+    FreeDefault,
     PolicyEngineFailure,
     Refused,
     RoleQuestion,
@@ -41,6 +43,10 @@ class PolicyEngine:
             by_owner[row.owner].append(row)
         self._rows = MappingProxyType({owner: tuple(rows) for owner, rows in by_owner.items()})
         self._access = MappingProxyType({(row.role, row.act): row for row in bundle.access_rows})
+        defaults: dict[str, list[DefaultEntry]] = defaultdict(list)
+        for entry in bundle.defaults:
+            defaults[entry.owner].append(entry)
+        self._defaults = MappingProxyType({owner: tuple(entries) for owner, entries in defaults.items()})
         self._partners = MappingProxyType({entry.id: entry for entry in bundle.partners})
         functions: dict[str, Function] = {
             "agency_reached": self.matching.agency_reached,
@@ -84,6 +90,14 @@ class PolicyEngine:
         if verdict and question.standing is not Standing.PERMISSION:
             return Shortfall(code=ReasonCode.PERMISSION_MISSING, rule=verdict.rule)
         return Shortfall(code=ReasonCode.POLICY_FORBIDS, rule=verdict.rule)
+
+    def default_in_force(self, owner: str, on: date) -> DefaultEntry | None:
+        """The entry of the owner's third-party default on that day (UTC); None means ask."""
+        return third_party_default.in_force(self._defaults.get(owner, ()), on)
+
+    def free_default(self, owner: str, on: date) -> FreeDefault | None:
+        """That the owner's default on that day is free unless marked; None where it is to ask."""
+        return third_party_default.free(self.default_in_force(owner, on))
 
     def ask_role(self, question: RoleQuestion) -> Verdict:
         """Whether a role may do an act at all. Raises PolicyEngineFailure."""

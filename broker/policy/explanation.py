@@ -2,14 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
 
 from broker.kernel.words import Action, ItemKind
-from broker.policy.bundle import PolicyBundle
+from broker.policy.bundle import PolicyBundle, ThirdPartyDefault
 from broker.policy.cases import Answer
 from broker.policy.engine import PolicyEngine
 from broker.policy.faults import hint, quoted
 from broker.policy.question import ShareQuestion, Standing
 from broker.policy.suite import answer_of
+from broker.policy.third_party_default import why_not_freed
 
 _SAID = {
     Answer.ALLOW: "Yes.",
@@ -24,8 +27,24 @@ _ASKED = {
 _STANDING = {
     Standing.ORIGINAL: "as the component that asked the partner",
     Standing.PERMISSION: "with the owner's permission on record",
+    Standing.FREED: "freed by the owner's default",
     Standing.NONE: "without any permission on record",
 }
+
+
+_DEFAULT = {
+    ThirdPartyDefault.ASK_UNLESS_FREED: "ask unless freed",
+    ThirdPartyDefault.FREE_UNLESS_MARKED: "free unless marked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """When an item came into being, how it is marked, and the day on which it is to be passed on."""
+
+    on: date
+    decided: date
+    caveats: tuple[str, ...]
 
 
 def unknown_words(bundle: PolicyBundle, owner: str, recipient: str, purpose: str) -> list[str]:
@@ -38,8 +57,9 @@ def unknown_words(bundle: PolicyBundle, owner: str, recipient: str, purpose: str
     return [f"unknown {name} {quoted(word)}{hint(word, tree)}" for name, word, tree in checks if word not in tree]
 
 
-def explain(engine: PolicyEngine, bundle: PolicyBundle, question: ShareQuestion) -> Iterator[str]:
+def explain(engine: PolicyEngine, bundle: PolicyBundle, asked: ShareQuestion, made: Made) -> Iterator[str]:
     """The lines of the explanation. Every word of the question stands in the registers."""
+    question, default = _by_default(engine, bundle, asked, made)
     answer, rule = answer_of(engine, question)
     yield (
         _ASKED[question.action].format(kind=question.item_kind, owner=question.owner, recipient=question.recipient)
@@ -53,8 +73,28 @@ def explain(engine: PolicyEngine, bundle: PolicyBundle, question: ShareQuestion)
         yield f"  no row of {rows[0].rule.file} allows it, and what no row allows is refused"
     else:
         yield f"  there is no owners/{question.owner}.csv, and an owner without a file lets nothing pass"
+    yield f"  {default}"
     yield from _changes(engine, bundle, question, answer)
     yield from _other_rows(engine, question)
+
+
+def _by_default(
+    engine: PolicyEngine, bundle: PolicyBundle, question: ShareQuestion, made: Made
+) -> tuple[ShareQuestion, str]:
+    """The question as the owner's default lets it be asked, and a line that says what the default is."""
+    entry = engine.default_in_force(question.owner, made.decided)
+    free = engine.free_default(question.owner, made.decided)
+    if entry is None:
+        return question, f"{question.owner} has no default on {made.decided}, so it is to ask"
+    said = (
+        f"{question.owner}'s default on {made.decided}: {_DEFAULT[entry.default]}, since {entry.since} ({entry.rule})"
+    )
+    if free is None or question.action is not Action.RELEASE or question.standing is not Standing.NONE:
+        return question, said
+    why_not = why_not_freed(free, [made.on], made.caveats, bundle.caveats)
+    if why_not is not None:
+        return question, f"{said}; it does not free this: {why_not}"
+    return question.model_copy(update={"standing": Standing.FREED}), said
 
 
 def _changes(engine: PolicyEngine, bundle: PolicyBundle, question: ShareQuestion, answer: Answer) -> Iterator[str]:

@@ -44,6 +44,8 @@ def met(needs: str, standing: str) -> bool:
         return True
     if needs == Needs.ORIGINAL.value:
         return standing == Standing.ORIGINAL.value
+    if needs == Needs.UNMARKED.value:
+        return standing in (Standing.FREED.value, Standing.PERMISSION.value)
     return needs == Needs.PERMISSION.value and standing == Standing.PERMISSION.value
 
 

@@ -4,6 +4,7 @@ A question carries words, not objects, and the engine refuses every word that it
 be built from anything without being checked first.
 """
 
+from datetime import date
 from enum import StrEnum
 from typing import ClassVar, Literal
 
@@ -21,6 +22,8 @@ class Standing(StrEnum):
     """The recipient is the component that asked the partner, and wants to view what it asked for."""
     PERMISSION = "permission"
     """A grant of this owner, on record and in force, covers exactly this question."""
+    FREED = "freed"
+    """The owner's default is free unless marked, the item is young enough for it and carries no restricting caveat."""
     NONE = "none"
 
 
@@ -143,6 +146,14 @@ class Refused(_Value):
 
 
 Verdict = Allowed | Refused
+
+
+class FreeDefault(_Value):
+    """That an owner's default is free unless marked, since that day (UTC, inclusive), and the entry that says so."""
+
+    owner: AgencyId
+    since: date
+    rule: RuleRef
 
 
 class Shortfall(_Value):

@@ -125,8 +125,14 @@ class RowReader:
             self._fault(
                 line, "a deny row needs 'nothing': what is never passed on is not passed on with permission either"
             )
-        if effect is Effect.ALLOW and needs is Needs.NOTHING:
-            self._refuse_civil_by_wildcard(line, purpose, registers)
+        if effect is Effect.ALLOW and needs in (Needs.NOTHING, Needs.UNMARKED):
+            self._refuse_civil_by_wildcard(line, purpose, needs, registers)
+        if needs is Needs.UNMARKED and action != Action.RELEASE.value:
+            self._fault(
+                line,
+                f"a row that needs 'unmarked' is about 'release' alone; whatever an owner's default frees, it frees "
+                f"nothing for {quoted(action)}",
+            )
         if len(self._faults) != before or needs is None or effect is None:
             return None
         return ShareRow(
@@ -140,7 +146,7 @@ class RowReader:
             rule=line.rule,
         )
 
-    def _refuse_civil_by_wildcard(self, line: _Line, purpose: str, registers: Registers) -> None:
+    def _refuse_civil_by_wildcard(self, line: _Line, purpose: str, needs: Needs, registers: Registers) -> None:
         named = purpose.removeprefix(UNDER)
         if named in registers.civil_purposes:
             return
@@ -148,7 +154,7 @@ class RowReader:
             if purpose == ANY or (purpose.startswith(UNDER) and registers.purposes.within(civil, named)):
                 self._fault(
                     line,
-                    f"a row that needs nothing must not reach {civil!r}, which is for civil enforcement only, by "
+                    f"a row that needs {needs} must not reach {civil!r}, which is for civil enforcement only, by "
                     f"{purpose!r}; name the purposes meant",
                 )
 

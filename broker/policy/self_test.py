@@ -15,6 +15,7 @@ _STANDING = {
     Needs.ORIGINAL: Standing.ORIGINAL,
     Needs.PERMISSION: Standing.PERMISSION,
     Needs.NOTHING: Standing.NONE,
+    Needs.UNMARKED: Standing.FREED,
 }
 
 

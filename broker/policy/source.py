@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from broker.policy import model, registers, strict_yaml
+from broker.policy import defaults, model, registers, strict_yaml
 from broker.policy.bundle import PolicyBundle, ShareRow
 from broker.policy.cases import Suite
 from broker.policy.faults import Faults, hint, quoted
@@ -24,8 +24,9 @@ from broker.policy.strict_yaml import Document
 from broker.policy.suite_source import SuiteReader
 
 AGENCIES, PURPOSES, CAVEATS, PARTNERS = "agencies.yaml", "purposes.yaml", "caveats.yaml", "partners.yaml"
+DEFAULTS = "defaults.yaml"
 MODEL, ACCESS = "model.conf", "access.csv"
-SINGLE: Final = (AGENCIES, PURPOSES, CAVEATS, PARTNERS, MODEL, ACCESS)
+SINGLE: Final = (AGENCIES, PURPOSES, CAVEATS, PARTNERS, DEFAULTS, MODEL, ACCESS)
 NOT_RULES: Final = frozenset({"README.md"})
 """Lies in the folder for people; it is neither read nor part of the digest."""
 MAX_FILES: Final = 500
@@ -144,7 +145,7 @@ class _Reader:
         definitions = {} if statements is None else model.read(MODEL, statements, faults)
         # 2. The registers. The rest names their ids, so with a fault here it would only echo it, line by line.
         before = len(faults)
-        documents = self._documents((AGENCIES, PURPOSES, CAVEATS, PARTNERS))
+        documents = self._documents((AGENCIES, PURPOSES, CAVEATS, PARTNERS, DEFAULTS))
         if len(faults) != before:
             faults.refuse_any()
         agencies = registers.agencies(documents[AGENCIES], faults)
@@ -157,7 +158,10 @@ class _Reader:
         partners = registers.partners(documents[PARTNERS], agencies.tree, purposes.tree, caveats, faults)
         share_rows = tuple(row for path in paths for row in self._owner_rows(path, ids))
         self._refuse_owners_without_file(partners)
-        suites = self._suites([path for path in paths if _SUITE_FILE.match(path)], SuiteReader(ids, partners, faults))
+        third_party = defaults.read(documents[DEFAULTS], agencies.tree, share_rows, faults)
+        suites = self._suites(
+            [path for path in paths if _SUITE_FILE.match(path)], SuiteReader(ids, partners, caveats, faults)
+        )
         return PolicyBundle(
             digest=digest_of(self._files),
             files=MappingProxyType(dict(self._files)),
@@ -169,6 +173,7 @@ class _Reader:
             partners=partners.partners,
             partner_rules=MappingProxyType(dict(partners.rules)),
             caveats=MappingProxyType(dict(caveats)),
+            defaults=third_party,
             model=MappingProxyType(definitions),
             share_rows=share_rows,
             access_rows=access_rows,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from broker.kernel.words import ReasonCode, Role
 from broker.policy.bundle import PolicyBundle
-from broker.policy.cases import Answer, RoleCase, SearchCase, ShareCase, Suite
+from broker.policy.cases import Answer, DefaultAnswer, DefaultCase, RoleCase, SearchCase, ShareCase, Suite
 from broker.policy.engine import PolicyEngine
 from broker.policy.faults import Fault
 from broker.policy.question import RoleQuestion, RuleRef, ShareQuestion
+from broker.policy.third_party_default import why_not_freed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +53,26 @@ def answer_of(engine: PolicyEngine, question: ShareQuestion) -> tuple[Answer, Ru
 
 def run(engine: PolicyEngine, bundle: PolicyBundle) -> SuiteReport:
     """Ask every case of every suite. Raises PolicyEngineFailure when the engine cannot answer one."""
-    return _Run(engine).report(bundle)
+    return _Run(engine, bundle).report()
 
 
 class _Run:
-    def __init__(self, engine: PolicyEngine) -> None:
+    def __init__(self, engine: PolicyEngine, bundle: PolicyBundle) -> None:
         self._engine = engine
+        self._bundle = bundle
         self._questions = 0
         self._decided: set[tuple[str, int]] = set()
 
-    def report(self, bundle: PolicyBundle) -> SuiteReport:
+    def report(self) -> SuiteReport:
         """All suites, then the rows that they left out."""
+        bundle = self._bundle
         failures = [
             Fault(file=suite.file, line=line, reason=reason)
             for suite in bundle.suites
             for line, reason in self._differences(suite)
         ]
         rules = [row.rule for row in bundle.share_rows] + [row.rule for row in bundle.access_rows]
+        rules += [entry.rule for entry in bundle.defaults]
         return SuiteReport(
             questions=self._questions,
             failures=tuple(failures),
@@ -83,6 +87,8 @@ class _Run:
             yield from ((role.line, reason) for reason in self._role(role))
         for search in suite.searches:
             yield from ((search.line, reason) for reason in self._search(search))
+        for default in suite.defaults:
+            yield from ((default.line, reason) for reason in self._default(default))
 
     def _share(self, case: ShareCase) -> Iterator[str]:
         answer, rule = answer_of(self._engine, case.question)
@@ -103,6 +109,20 @@ class _Run:
         refusals = {refusal.code for refusal in self._engine.search_refusals(case.question)}
         if refusals != case.expected:
             yield f"{case.name}: expected {_listed(case.expected)}, and the answer is {_listed(refusals)}"
+
+    def _default(self, case: DefaultCase) -> Iterator[str]:
+        entry = self._engine.default_in_force(case.owner, case.decided)
+        self._note(entry.rule if entry else None)
+        free = self._engine.free_default(case.owner, case.decided)
+        why = (
+            "its default is to ask"
+            if free is None
+            else why_not_freed(free, [case.made], case.caveats, self._bundle.caveats)
+        )
+        answer = DefaultAnswer.FREED if why is None else DefaultAnswer.ASK
+        if answer is not case.expected:
+            because = f", as {why}" if why else f" because of {free.rule}" if free else ""
+            yield f"{case.name}: expected {case.expected}, and the answer for {case.owner} is {answer}{because}"
 
     def _note(self, rule: RuleRef | None) -> None:
         self._questions += 1

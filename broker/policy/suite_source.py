@@ -1,6 +1,7 @@
 """Reads ``tests/*_test.yaml`` into cases. A table is written out here: what it does not list is expected to be deny."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from itertools import product
 from typing import Annotated, Final
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from broker.kernel.ids import AgencyId, PurposeId
 from broker.kernel.words import Action, ItemKind, Role
-from broker.policy.cases import Answer, RoleCase, SearchCase, ShareCase, Suite
+from broker.policy.cases import Answer, DefaultAnswer, DefaultCase, RoleCase, SearchCase, ShareCase, Suite
 from broker.policy.faults import Faults, hint, quoted
 from broker.policy.question import Act, SearchQuestion, SearchRefusalCode, ShareQuestion, Standing
 from broker.policy.registers import PartnerRegister
@@ -67,18 +68,28 @@ class _SearchEntry(_Entry):
     refused: tuple[SearchRefusalCode, ...] = ()
 
 
+class _DefaultEntry(_Entry):
+    name: _Name
+    owners: _Words
+    made: date
+    decided: date
+    caveats: tuple[str, ...] = ()
+    expect: DefaultAnswer
+
+
 class _SuiteFile(_Entry):
     suite: _Name
     cases: tuple[_ShareEntry, ...] = ()
     tables: tuple[_Table, ...] = ()
     roles: tuple[_RoleEntry, ...] = ()
     searches: tuple[_SearchEntry, ...] = ()
+    defaults: tuple[_DefaultEntry, ...] = ()
 
 
 class SuiteReader:
     """Reads the suites against the registers: an id that does not exist would pass as `deny` for ever."""
 
-    def __init__(self, registers: Registers, partners: PartnerRegister, faults: Faults) -> None:
+    def __init__(self, registers: Registers, partners: PartnerRegister, caveats: Iterable[str], faults: Faults) -> None:
         self._known: Mapping[str, frozenset[str]] = {
             "recipients": frozenset(registers.agencies),
             "actions": frozenset(action.value for action in Action),
@@ -86,6 +97,8 @@ class SuiteReader:
             "item_kinds": frozenset(kind.value for kind in ItemKind),
             "standings": frozenset(standing.value for standing in Standing),
             "partners": frozenset(partners.rules),
+            "owners": frozenset(registers.agencies),
+            "caveats": frozenset(caveats),
         }
         self._faults = faults
 
@@ -116,8 +129,9 @@ class SuiteReader:
             shares=tuple(shares),
             roles=roles,
             searches=tuple(self._searches(document, entry)),
+            defaults=tuple(self._defaults(document, entry)),
         )
-        if not (suite.shares or suite.roles or suite.searches):
+        if not (suite.shares or suite.roles or suite.searches or suite.defaults):
             self._faults.add(document.file, 1, "the suite asks nothing")
         return suite
 
@@ -127,6 +141,22 @@ class SuiteReader:
             self._check(document, line, "partners", search.question.partner)
             self._check(document, line, "purposes", search.question.purpose)
             yield SearchCase(line=line, name=search.name, question=search.question, expected=frozenset(search.refused))
+
+    def _defaults(self, document: Document, entry: _SuiteFile) -> Iterator[DefaultCase]:
+        for index, default in enumerate(entry.defaults):
+            line = document.line_of(("defaults", index))
+            self._check(document, line, "owners", *default.owners)
+            self._check(document, line, "caveats", *default.caveats)
+            for owner in default.owners:
+                yield DefaultCase(
+                    line=line,
+                    name=default.name,
+                    owner=AgencyId(owner),
+                    made=default.made,
+                    decided=default.decided,
+                    caveats=default.caveats,
+                    expected=default.expect,
+                )
 
     def _written_out(self, document: Document, path: Path, table: _Table) -> Iterator[ShareCase]:
         line = document.line_of(path)

@@ -35,6 +35,8 @@ class Caveat(BaseModel):
     code: str = Field(pattern=r"^[a-z][a-z0-9_]{1,48}$")
     text: str = Field(min_length=1, max_length=500)
     check: Check
+    restricts: bool = True
+    """Whether what carries it has to be asked for although its owner frees what is unmarked; unsaid, it has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,10 @@ def test_an_agency_that_is_removed_with_its_rules_gets_and_gives_nothing(folder:
     (folder / "tests" / "default_is_ask_test.yaml").write_text(suite[:start] + suite[end:])
     change(folder, "tests/cbp_test.yaml", ", VENDOR-EX]", "]")
     change(folder, "tests/dos_test.yaml", ", VENDOR-EX]", "]")
+    change(folder, "tests/third_party_default_test.yaml", "VENDOR-EX,", "")
+    ground = '  ground: "The third-party rule, as nothing else has been agreed (invented)"\n'
+    entry = "- owner: VENDOR-EX\n  default: ask_unless_freed\n  from: 2020-01-01\n" + ground
+    change(folder, "defaults.yaml", entry, "")
     assert policies.reload(), policies.last_error
     engine = policies.current.engine
     for update in ({"recipient": "VENDOR-EX"}, {"owner": "VENDOR-EX", "recipient": "ICE-HSI"}):
