@@ -1,0 +1,122 @@
+"""Every route of the API, called by somebody with ids that are not theirs to know, and all that comes back."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from tests.support.edge import Edge
+
+_MOMENT: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_OWN_PROCESS: Final = re.compile(rb"^(#.*|(process|python)_\S.*)$", re.MULTILINE)
+_UNSTEADY: Final = {"date", "content-length"}
+_WRITTEN: Final = "written by the observer"
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Ids of what the observer may not know of, by the name that a path or a body gives them."""
+
+    item: str
+    lead: str
+    search: str
+    case: str
+    request: str
+    candidate: str
+
+    def named(self, name: str) -> tuple[str, ...]:
+        """What a path parameter of that name is filled with."""
+        by_name = {
+            "item_id": (self.item, self.lead),
+            "search_id": (self.search,),
+            "case_id": (self.case,),
+            "request_id": (self.request,),
+        }
+        return by_name.get(name, (self.item, self.search, "x"))
+
+
+def bodies(hidden: Hidden, own_case: str) -> dict[tuple[str, str], list[Any]]:
+    """Bodies that reach as far as a body can for the routes that take one; every other route gets an empty one."""
+    wishes = [_wish(item, own_case) for item in (hidden.item, hidden.lead)]
+    parts = [[{"text": _WRITTEN, "sources": [{"item": item}]}] for item in (hidden.item, hidden.lead)]
+    parts.append([{"text": _WRITTEN, "sources": [{"item": hidden.item, "selector": "/candidates/0/reference"}]}])
+    asked = [
+        {"item": w["item"], "recipient": "DOJ", "action": "release", "purpose": w["purpose"], "case_id": own_case}
+        for w in wishes
+    ]
+    return {
+        ("post", "/v1/releases"): wishes,
+        ("post", "/v1/decisions"): wishes,
+        ("post", "/v1/items"): [{"kind": "note", "title": "n", "case_id": own_case, "parts": one} for one in parts],
+        ("post", "/v1/permission-requests"): asked,
+        ("post", "/v1/items/{item_id}/reviews"): [
+            {"dispositions": [{"candidate": hidden.candidate, "disposition": "excluded"}]}
+        ],
+        ("post", "/v1/items/{item_id}/notices"): [{"kind": "disputed", "text": _WRITTEN}],
+        ("post", "/v1/cases"): [{"reference": "OBS-1", "title": "the observer's own"}],
+        ("post", "/v1/permission-requests/{request_id}/decision"): [{"decision": "denied", "note": "n"}],
+        ("post", "/v1/permission-requests/{request_id}/information"): [{"text": _WRITTEN}],
+    }
+
+
+def calls(edge: Edge, hidden: Hidden, own_case: str, closed: set[str]) -> Iterator[tuple[str, str, str, Any]]:
+    """Route, method, path and body of every call: each open route with each id that fits it and each body there is."""
+    prepared = bodies(hidden, own_case)
+    for path, methods in sorted(edge.app.openapi()["paths"].items()):
+        for method in sorted(methods):
+            route = f"{method.upper()} {path}"
+            if route in closed:
+                continue
+            takes = prepared.get((method, path), [{}] if method in ("post", "put", "patch") else [None])
+            for filled in _filled(path, hidden):
+                for body in takes:
+                    yield route, method.upper(), filled, body
+
+
+async def swept(
+    edge: Edge, token: str, hidden: Hidden, own_case: str, key: str, closed: set[str]
+) -> tuple[list[tuple[str, Any]], set[str]]:
+    """What each call gave, without what differs between any two moments and any two processes.
+
+    Also the routes that the caller's role may not call at all, whatever is asked. Once both sides have refused one of
+    these alike, later sweeps may name it in *closed* and leave it out.
+    """
+    seen, shut = [], set()
+    for number, (route, method, path, body) in enumerate(calls(edge, hidden, own_case, closed)):
+        response = await edge.call(
+            token, method, path, key=f"{key}-{number}", **({} if body is None else {"json": body})
+        )
+        if response.status_code == 403 and b"none of your roles" in response.content:
+            shut.add(route)
+        seen.append((f"{method} {path} {body}", face(response, path)))
+    return seen, shut
+
+
+def face(response: httpx.Response, path: str) -> Any:
+    """Status, headers and bytes of an answer."""
+    content = _MOMENT.sub(b"<moment>", response.content)
+    if path == "/metrics":
+        content = _OWN_PROCESS.sub(b"", content)
+    headers = sorted((name, value) for name, value in response.headers.items() if name not in _UNSTEADY)
+    return response.status_code, headers, content
+
+
+def _filled(path: str, hidden: Hidden) -> Iterator[str]:
+    found = re.search(r"\{(\w+)\}", path)
+    if found is None:
+        yield path
+        return
+    for value in hidden.named(found.group(1)):
+        yield from _filled(path.replace(found.group(0), value), hidden)
+
+
+def _wish(item: str, case: str) -> dict[str, Any]:
+    return {
+        "item": item,
+        "recipient": {"agency": "DOJ", "person": "R. Invented", "address": "1 Sample Street"},
+        "action": "release",
+        "purpose": "criminal_investigation",
+        "case_id": case,
+    }
