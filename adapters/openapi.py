@@ -13,11 +13,16 @@ import yaml
 from fastapi import FastAPI
 
 from adapters.cbp.standin import build as build_cbp
+from adapters.dmv.standin import build as build_dmv
 from adapters.dos.standin import build as build_dos
 
 FOLDER: Final = Path(__file__).parent.parent / "openapi" / "partners"
 _HEAD: Final = "# Exported from the stand-in by `python -m adapters.openapi`; do not edit.\n"
-_STANDINS: Final[Mapping[str, Callable[[Mapping[str, str]], FastAPI]]] = {"cbp": build_cbp, "dos": build_dos}
+_STANDINS: Final[Mapping[str, Callable[[Mapping[str, str]], FastAPI]]] = {
+    "cbp": build_cbp,
+    "dmv": build_dmv,
+    "dos": build_dos,
+}
 
 
 def exported() -> dict[Path, str]:
@@ -33,7 +38,7 @@ def _text(app: FastAPI) -> str:
             # The stand-ins answer what does not fit with the standard's 400.
             operation.get("responses", {}).pop("422", None)
     for name in ("HTTPValidationError", "ValidationError"):
-        statement["components"]["schemas"].pop(name, None)
+        statement["components"].get("schemas", {}).pop(name, None)
     return yaml.safe_dump(statement, sort_keys=False, allow_unicode=True, width=120)
 
 

@@ -2,8 +2,8 @@
 
 A `Wire` is bound to one base URL from the register and goes nowhere else. It follows no redirect, reads no proxy
 from the environment, keeps no cookie, gives each whole exchange a deadline that a slow drip cannot stretch, stops
-reading at a byte limit, accepts only plain (not compressed) and strictly read JSON, and says of everything else
-what was wrong with it. Calls are repeated only where the caller declares that repeating them is harmless.
+reading at a byte limit, accepts only plain (not compressed) and strictly read JSON, or whole bodies of the one other
+media type that the caller names, and says of everything else what was wrong with it. Calls are repeated only where the caller declares that repeating them is harmless.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from tenacity.wait import wait_random_exponential
 
 from broker.kernel import strict_json
 from broker.kernel.strict_json import Json, NotStrictJson
-from broker.kernel.wire import WireFailure, WireFault, WireReply
+from broker.kernel.wire import Octets, WireFailure, WireFault, WireReply
 
 MAX_CALLS: Final = 30
 """Calls that one dispatch may make, retries included: an adapter in a loop ends here."""
@@ -31,6 +31,7 @@ MAX_CALLS: Final = 30
 OnSent = Callable[[int], Awaitable[None]]
 """Told the number of each call, from 1, just before it goes out. What it raises stops the call."""
 
+_JSON: Final = "application/json"
 _TRANSIENT_STATUS: Final = frozenset({429, 500, 502, 503, 504})
 _TRANSIENT_FAULT: Final = frozenset({WireFault.UNREACHABLE, WireFault.TIMED_OUT, WireFault.TRUNCATED})
 _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+")
@@ -92,7 +93,7 @@ class Transport:
             limits=httpx.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=2.0),
             headers={
                 "User-Agent": "interagency-request-broker",
-                "Accept": "application/json",
+                "Accept": _JSON,
                 "Accept-Encoding": "identity",
             },
         )
@@ -109,19 +110,27 @@ class Transport:
         """End all connections."""
         await self._client.aclose()
 
-    def wire(self, base_url: str, budget: Budget, *, bearer: str | None = None) -> "Wire":
-        """A wire to *base_url*, which the caller took from the register."""
-        return Wire(self._client, base_url, budget, bearer)
+    def wire(
+        self, base_url: str, budget: Budget, *, bearer: str | None = None, key_header: str | None = None
+    ) -> "Wire":
+        """A wire to *base_url*, which the caller took from the register.
+
+        *bearer* goes into ``Authorization``, or bare into *key_header* for a partner that wants its key there.
+        """
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        if bearer is not None and key_header is not None:
+            headers = {key_header: bearer}
+        return Wire(self._client, base_url, budget, headers)
 
 
 class Wire:
     """One base URL, for one dispatch."""
 
-    def __init__(self, client: httpx.AsyncClient, base_url: str, budget: Budget, bearer: str | None) -> None:
+    def __init__(self, client: httpx.AsyncClient, base_url: str, budget: Budget, headers: Mapping[str, str]) -> None:
         self._client = client
         self._base = httpx.URL(base_url)
         self._budget = budget
-        self._headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        self._headers = headers
 
     async def send(
         self,
@@ -130,10 +139,12 @@ class Wire:
         *,
         query: Mapping[str, str] | None = None,
         json: Json = None,
+        body: Octets | None = None,
+        accept: str | None = None,
         idempotent: bool = False,
     ) -> WireReply:
         """Make one call; repeat it on a passing fault if it is idempotent. Raises `WireFailure`."""
-        request = self._request(method, self._url(path, query), json)
+        request = self._request(method, self._url(path, query), _written(json, body), accept)
         if not idempotent:
             return await self._exchange(request, repeat=False)
         retrying = AsyncRetrying(
@@ -145,13 +156,14 @@ class Wire:
         reply: WireReply = await retrying(self._attempt(request))
         return reply
 
-    def _request(self, method: str, url: httpx.URL, json: Json) -> httpx.Request:
-        if json is None:
-            return self._client.build_request(method, url, headers=self._headers)
-        # Written once, so that a repeated call carries the same bytes.
-        body = json_text.dumps(json, allow_nan=False).encode("utf-8")
-        headers = {**self._headers, "Content-Type": "application/json"}
-        return self._client.build_request(method, url, headers=headers, content=body)
+    def _request(self, method: str, url: httpx.URL, body: Octets | None, accept: str | None) -> httpx.Request:
+        headers = dict(self._headers)
+        if accept is not None:
+            headers["Accept"] = accept
+        if body is None:
+            return self._client.build_request(method, url, headers=headers)
+        headers["Content-Type"] = body.media_type
+        return self._client.build_request(method, url, headers=headers, content=body.content)
 
     def _attempt(self, request: httpx.Request) -> Callable[[], Awaitable[WireReply]]:
         first = True
@@ -169,7 +181,7 @@ class Wire:
             async with asyncio.timeout(self._budget.call_seconds):
                 response = await self._begin(request)
                 try:
-                    return await _read(response, self._budget.reply_bytes)
+                    return await _read(response, self._budget.reply_bytes, response.request.headers["Accept"])
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -191,15 +203,27 @@ class Wire:
         return self._base.copy_with(raw_path=target)
 
 
-async def _read(response: httpx.Response, limit: int) -> WireReply:
+def _written(json: Json, body: Octets | None) -> Octets | None:
+    # Written once, so that a repeated call carries the same bytes.
+    if body is not None or json is None:
+        return body
+    return Octets(json_text.dumps(json, allow_nan=False).encode("utf-8"), _JSON)
+
+
+async def _read(response: httpx.Response, limit: int, accept: str) -> WireReply:
     if 300 <= response.status_code < 400:
         raise WireFailure(WireFault.REDIRECTED)
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise WireFailure(WireFault.ENCODED)
     body = await _bounded(response, limit)
     failed = response.status_code >= 400
+    said = response.headers.get("content-type", "")
+    if accept != _JSON and said.partition(";")[0].strip().lower() == accept:
+        return WireReply(response.status_code, None, body)
+    if accept != _JSON and not failed:
+        raise WireFailure(WireFault.WRONG_CONTENT_TYPE)
     try:
-        return WireReply(response.status_code, _parse(body, response.headers.get("content-type", "")))
+        return WireReply(response.status_code, _parse(body, said))
     except WireFailure:
         # What matters of an error is its status; many gateways send a page of HTML with it.
         if failed:

@@ -11,7 +11,6 @@ from fastapi import Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 
 from adapters.faces.people import THRESHOLD, gallery
-from adapters.osia.journal import Journal
 from adapters.osia.service import (
     FAULTS,
     ONE_SEARCH,
@@ -20,12 +19,11 @@ from adapters.osia.service import (
     IdentifyRequest,
     application,
     candidates_of,
-    fault,
-    guard,
     picture_of,
     request_hash,
-    secret_of,
 )
+from adapters.serving.application import fault, guard, secret_of
+from adapters.serving.journal import Journal
 
 OWNER: Final = "CBP"
 _FAMILIES: Final = tuple(range(101, 111))

@@ -25,7 +25,6 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from adapters.faces.people import THRESHOLD, Gallery, gallery
-from adapters.osia.journal import Journal
 from adapters.osia.service import (
     FAULTS,
     ONE_SEARCH,
@@ -35,13 +34,12 @@ from adapters.osia.service import (
     IdentifyRequest,
     application,
     candidates_of,
-    fault,
-    guard,
     picture_of,
     request_hash,
-    secret_of,
     to_json,
 )
+from adapters.serving.application import fault, guard, secret_of
+from adapters.serving.journal import Journal
 from broker.partners.contract import SIGNATURE_HEADER, sign
 
 OWNER: Final = "DOS"

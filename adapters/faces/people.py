@@ -50,7 +50,12 @@ class Record:
 
     reference: str
     facts: Mapping[str, str | int]
-    likeness: Likeness
+    person: Person
+
+    @property
+    def likeness(self) -> Likeness:
+        """What is compared. Drawn when it is first needed, so that a stand-in starts quickly."""
+        return _likeness_of(self.person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def _record(letter: str, index: int, person: Person) -> Record:
         "sheet": 1 + mark[3] % 40,
         "ink": person.face.skin,
     }
-    return Record(f"{letter}-{number:04d}", facts, _likeness_of(person))
+    return Record(f"{letter}-{number:04d}", facts, person)
 
 
 @cache

@@ -10,16 +10,14 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from adapters.failures import MALFORMED, read_failure
 from broker.partners.contract import (
     Answered,
     Failed,
-    FailureKind,
     Handling,
     Json,
     NoHit,
     Outcome,
-    Refusal,
-    Refused,
     ReportedCandidate,
     SearchOrder,
     Submitted,
@@ -27,21 +25,9 @@ from broker.partners.contract import (
     path_segment,
 )
 
-_REFUSALS: Final[Mapping[int, Refusal]] = {
-    400: Refusal.BAD_REQUEST,
-    401: Refusal.NOT_AUTHORISED,
-    403: Refusal.NOT_AUTHORISED,
-    404: Refusal.UNKNOWN_GALLERY,
-    409: Refusal.OTHER,
-    413: Refusal.BAD_REQUEST,
-    415: Refusal.BAD_REQUEST,
-    422: Refusal.BAD_REQUEST,
-}
 _MOST_FACTS: Final = 50
 _LONGEST_FACT: Final = 2000
 _FIRST_WAIT_SECONDS: Final = 0.3
-
-MALFORMED: Final = Failed(kind=FailureKind.MALFORMED_REPLY)
 
 
 def identify_path(order: SearchOrder) -> str:
@@ -71,15 +57,6 @@ def read_identify(reply: WireReply) -> Outcome:
     if reply.status == 202:
         return _read_task(reply.json)
     return read_failure(reply.status)
-
-
-def read_failure(status: int) -> Refused | Failed:
-    """What a status other than success means for a search."""
-    if status in _REFUSALS:
-        return Refused(code=_REFUSALS[status])
-    if status == 429 or status >= 500:
-        return Failed(kind=FailureKind.PARTNER_ERROR)
-    return Failed(kind=FailureKind.UNEXPECTED_STATUS)
 
 
 def read_candidates(body: Json) -> Outcome:

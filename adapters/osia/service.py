@@ -6,34 +6,25 @@ It checks more than a lenient partner would, so that an adapter that passes here
 import base64
 import binascii
 import hashlib
-import hmac
-import logging
-import secrets
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from adapters.faces.comparing import NotAPicture, open_picture
 from adapters.faces.people import Match
-from adapters.osia.journal import Journal, OtherRequest
-from broker.partners.contract import Json, api_key
-
-_log = logging.getLogger(__name__)
+from adapters.serving import application as serving
+from adapters.serving.application import fault
+from adapters.serving.journal import Journal
+from broker.partners.contract import Json
 
 LONGEST_IMAGE: Final = 30_000_000
 ONE_SEARCH: Final = (
     "A repeated transactionId with the same request is the same search, and is answered alike; with another request it "
     "is refused."
 )
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "testclient"})
 
 
 class _Body(BaseModel):
@@ -112,73 +103,13 @@ class Asked:
         self.threshold = threshold
 
 
-def fault(status: int, message: str) -> HTTPException:
-    """An error for the caller; the message never repeats what was sent."""
-    return HTTPException(status, message)
-
-
 def application(title: str, description: str, journal: Journal[Any]) -> FastAPI:
     """An app whose errors are the standard's, with the test log."""
-    app = FastAPI(title=title, description=description, version="1.6.0", docs_url=None, redoc_url=None)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, _error: RequestValidationError) -> JSONResponse:
-        return _answer(400, "the request does not fit the interface")
-
-    @app.exception_handler(StarletteHTTPException)
-    async def refused(_request: Request, error: StarletteHTTPException) -> JSONResponse:
-        return _answer(error.status_code, str(error.detail))
-
-    @app.exception_handler(OtherRequest)
-    async def reused(_request: Request, _error: OtherRequest) -> JSONResponse:
-        return _answer(400, "this transactionId was used for another request")
-
-    @app.exception_handler(Exception)
-    async def broken(_request: Request, _error: Exception) -> JSONResponse:
-        return _answer(500, "unexpected error")
-
-    @app.get("/standin/log", include_in_schema=False)
-    async def log(request: Request) -> JSONResponse:
-        # Only an aid for tests on the same machine; a real partner has nothing of the kind.
-        if request.client is None or request.client.host not in _LOOPBACK:
-            raise fault(404, "not found")
-        return JSONResponse(journal.as_json())
-
-    return app
+    return serving.application(title, description, "1.6.0", journal, _answer)
 
 
 def _answer(status: int, message: str) -> JSONResponse:
     return JSONResponse({"code": status, "message": message}, status_code=status)
-
-
-def secret_of(settings: Mapping[str, str]) -> bytes:
-    """What the broker and this partner share, from the file named by ``PARTNER_KEY_FILE``.
-
-    Without one nobody can know the secret, so every caller is refused and callbacks prove nothing.
-    """
-    content = Path(settings["PARTNER_KEY_FILE"]).read_bytes() if "PARTNER_KEY_FILE" in settings else b""
-    if not content:
-        _log.warning("PARTNER_KEY_FILE names no secret: this stand-in will refuse every call")
-        return secrets.token_bytes(32)
-    return content
-
-
-_KEY: Final = (
-    "In hexadecimal: HMAC-SHA256 of the text `interagency-request-broker api key v1`, keyed with the secret that the "
-    "broker and this partner share."
-)
-
-
-def guard(secret: bytes) -> Any:
-    """A dependency that lets through only who holds the secret's API key."""
-    scheme = HTTPBearer(auto_error=False, scheme_name="PartnerKey", description=_KEY)
-    expected = api_key(secret)
-
-    async def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)]) -> None:
-        if given is None or not hmac.compare_digest(given.credentials.encode(), expected.encode()):
-            raise fault(403, "the caller is not known")
-
-    return Depends(check)
 
 
 def picture_of(body: IdentifyRequest) -> tuple[bytes, Image.Image]:

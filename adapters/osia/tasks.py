@@ -7,7 +7,8 @@ object that holds the result as well; both are read.
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.osia.messages import MALFORMED, read_candidates, read_failure
+from adapters.failures import MALFORMED, read_failure
+from adapters.osia.messages import read_candidates
 from broker.partners.contract import (
     Failed,
     FailureKind,

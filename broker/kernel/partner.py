@@ -48,6 +48,8 @@ class PartnerEntry(BaseModel):
     gallery: str = Field(min_length=1, max_length=100)
     approved: bool
     agreement: Agreement
+    key_header: str | None = Field(default=None, pattern=r"^X-[A-Z][a-z]{1,20}(-[A-Z][a-z]{1,20}){0,3}$")
+    """Where this partner wants the key that the two share; unset, as a bearer token in ``Authorization``."""
     probe_kinds: tuple[str, ...] = Field(min_length=1)
     """Kinds of probe that the agreement lets us send."""
     caveats: tuple[str, ...] = ()

@@ -40,8 +40,18 @@ class WireFailure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Octets:
+    """A body that is not JSON, and what it is."""
+
+    content: bytes = field(repr=False)
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class WireReply:
     """A status and the strictly read body; `json` is None for an empty body, or for an error's body that is not JSON."""
 
     status: int
     json: Json = field(repr=False)
+    octets: bytes | None = field(default=None, repr=False)
+    """The body as it came, for a call that asked for another type than JSON; None if it is of any other type."""

@@ -12,6 +12,7 @@ import hashlib
 import math
 import unicodedata
 from collections.abc import Mapping
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Final, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from broker.kernel.ids import PurposeId, TransactionId
 from broker.kernel.strict_json import Json, NotStrictJson
 from broker.kernel.strict_json import read as read_json
-from broker.kernel.wire import WireFailure, WireFault, WireReply
+from broker.kernel.wire import Octets, WireFailure, WireFault, WireReply
 from broker.partners.callbacks import SIGNATURE_HEADER, api_key, sign
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Json",
     "NoHit",
     "NotStrictJson",
+    "Octets",
     "OrderTerms",
     "Outcome",
     "ProbeImage",
@@ -118,6 +120,8 @@ class OrderTerms(_Value):
     gallery: str = Field(min_length=1, max_length=100)
     max_candidates: int = Field(ge=1, le=MAX_CANDIDATES)
     purpose: PurposeId = Field(min_length=1, max_length=100)
+    asked_on: date | None = None
+    """The day, in UTC, on which the search was asked for; the same in every retry. For protocols that date a search."""
 
 
 class SearchOrder(OrderTerms):
@@ -242,13 +246,16 @@ class Wire(Protocol):
         *,
         query: Mapping[str, str] | None = None,
         json: Json = None,
+        body: Octets | None = None,
+        accept: str | None = None,
         idempotent: bool = False,
     ) -> WireReply:
         """Make one call and read the reply.
 
         *path* starts with a slash and is already percent-encoded (`path_segment`). *idempotent* says that the partner
-        takes a second identical call for the first one repeated; only such calls are retried. Raises `WireFailure`,
-        which the adapter lets pass.
+        takes a second identical call for the first one repeated; only such calls are retried. A partner that speaks no
+        JSON is sent *body*, and answers in the media type *accept*: exactly that one, and within the same limits.
+        Raises `WireFailure`, which the adapter lets pass.
         """
         ...
 

@@ -136,7 +136,8 @@ class Dispatcher:
             retries=limits.attempts - 1,
             on_sent=on_sent,
         )
-        wire = self._transport.wire(partner.url, budget, bearer=api_key(partner.secret()))
+        key, header = api_key(partner.secret()), partner.entry.key_header
+        wire = self._transport.wire(partner.url, budget, bearer=key, key_header=header)
 
         async def guarded() -> Outcome:
             # SystemExit would end the event loop itself if it left the task.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from broker.kernel.strict_json import Json
-from broker.kernel.wire import WireFailure, WireFault, WireReply
+from broker.kernel.wire import Octets, WireFailure, WireFault, WireReply
 from broker.partners.contract import NoHit, OrderTerms, Outcome, SearchOrder, StillPending, Wire
 
 
@@ -23,6 +23,8 @@ class SentCall:
     query: Mapping[str, str]
     json: Json = field(repr=False)
     idempotent: bool
+    body: Octets | None = field(default=None, repr=False)
+    accept: str | None = None
 
 
 class ScriptedWire:
@@ -39,10 +41,12 @@ class ScriptedWire:
         *,
         query: Mapping[str, str] | None = None,
         json: Json = None,
+        body: Octets | None = None,
+        accept: str | None = None,
         idempotent: bool = False,
     ) -> WireReply:
         """As `Wire.send`, without a network."""
-        self.sent.append(SentCall(method, path, dict(query or {}), json, idempotent))
+        self.sent.append(SentCall(method, path, dict(query or {}), json, idempotent, body, accept))
         if not self._script:
             raise WireFailure(WireFault.UNREACHABLE)
         step = self._script.pop(0)
@@ -66,11 +70,15 @@ class RecordingWire:
         *,
         query: Mapping[str, str] | None = None,
         json: Json = None,
+        body: Octets | None = None,
+        accept: str | None = None,
         idempotent: bool = False,
     ) -> WireReply:
         """As `Wire.send`."""
-        self.sent.append(SentCall(method, path, dict(query or {}), json, idempotent))
-        reply = await self._inner.send(method, path, query=query, json=json, idempotent=idempotent)
+        self.sent.append(SentCall(method, path, dict(query or {}), json, idempotent, body, accept))
+        reply = await self._inner.send(
+            method, path, query=query, json=json, body=body, accept=accept, idempotent=idempotent
+        )
         self.replies.append(reply)
         return reply
 

@@ -6,7 +6,7 @@ while a partner is being asked.
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from broker.audit.events import LegSent, service_actor
@@ -209,6 +209,7 @@ class SearchRun:
             gallery=partner.entry.gallery,
             max_candidates=search.terms.max_candidates,
             purpose=search.terms.purpose,
+            asked_on=search.requested_at.astimezone(UTC).date(),
         )
 
     def _seconds_left(self, leg: Leg) -> float:

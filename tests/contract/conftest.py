@@ -1,6 +1,7 @@
 import pytest
 
 from adapters.cbp.standin import build as build_cbp
+from adapters.dmv.standin import build as build_dmv
 from adapters.dos.standin import build as build_dos
 from adapters.faces.samples import hit_probe, stranger_probe
 from broker.partners import conformance
@@ -28,11 +29,23 @@ def dos_url(settings):
         yield url
 
 
+@pytest.fixture(scope="session")
+def dmv_url(settings):
+    with serving(build_dmv(settings)) as url:
+        yield url
+
+
 @pytest.fixture
 def subject_of():
-    def make(adapter, url, gallery):
+    def make(adapter, url, gallery, **options):
         return conformance.Subject(
-            adapter=adapter, url=url, gallery=gallery, secret=SECRET, hit=hit_probe(0), stranger=stranger_probe(0)
+            adapter=adapter,
+            url=url,
+            gallery=gallery,
+            secret=SECRET,
+            hit=hit_probe(0),
+            stranger=stranger_probe(0),
+            **options,
         )
 
     return make

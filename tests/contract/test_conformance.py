@@ -1,4 +1,4 @@
-"""Both shipped adapters pass the suite that a third party's has to pass, and the suite catches what it must."""
+"""All shipped adapters pass the suite that a third party's has to pass, and the suite catches what it must."""
 
 import asyncio
 import base64
@@ -7,11 +7,15 @@ import urllib.request
 import pytest
 
 from adapters.cbp.adapter import CbpAdapter
+from adapters.dmv import itl
+from adapters.dmv.adapter import DmvAdapter
 from adapters.dos.adapter import DosAdapter
 from broker.kernel.ids import new_id
 from broker.partners import conformance
 from broker.partners.contract import (
     Answered,
+    Failed,
+    FailureKind,
     Handling,
     NoHit,
     ProbeImage,
@@ -30,6 +34,19 @@ def test_the_cbp_adapter_conforms(check, cbp_url, subject_of):
 @pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
 def test_the_dos_adapter_conforms(check, dos_url, subject_of):
     asyncio.run(check(subject_of(DosAdapter(), dos_url, "visas")))
+
+
+@pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
+def test_the_dmv_adapter_conforms(check, dmv_url, subject_of):
+    asyncio.run(check(subject_of(DmvAdapter(), dmv_url, "drivers", media_type=itl.MEDIA_TYPE)))
+
+
+class _TakesCutFiles(DmvAdapter):
+    """Reads as far as it gets, as a lenient reader would."""
+
+    async def search(self, order, wire):
+        outcome = await super().search(order, wire)
+        return NoHit() if outcome == Failed(kind=FailureKind.MALFORMED_REPLY) else outcome
 
 
 class _RenewsTheTransaction(CbpAdapter):
@@ -149,6 +166,13 @@ def test_the_suite_catches_a_traitor(traitor, caught_by, cbp_url, subject_of):
         if check.__name__ in caught_by:
             with pytest.raises(conformance.NotConforming):
                 asyncio.run(check(subject))
+
+
+def test_the_suite_catches_an_adapter_that_takes_cut_files(dmv_url, subject_of):
+    faults = asyncio.run(
+        conformance.examine(subject_of(_TakesCutFiles(), dmv_url, "drivers", media_type=itl.MEDIA_TYPE))
+    )
+    assert faults.keys() == {"types_garbage", "types_cut_replies"}
 
 
 def test_the_suite_catches_a_task_id_that_is_pasted_into_the_path(dos_url, subject_of):

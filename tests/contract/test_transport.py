@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from broker.kernel.wire import WireFailure, WireFault
+from broker.kernel.wire import Octets, WireFailure, WireFault
 from broker.partners.contract import Failed, TimedOut
 from broker.partners.hostile import HOSTILE, redirect_to, reply_with, served
 from broker.transport import MAX_CALLS, Budget, Transport
@@ -212,6 +212,51 @@ def test_a_whole_reply_without_a_length_is_read():
 def test_an_empty_body_is_none():
     reply, _partner = asyncio.run(ask(reply_with(b"", status="204 No Content")))
     assert (reply.status, reply.json) == (204, None)
+
+
+OTHER = "application/octet-stream"
+
+
+def asked_for_octets(reply, *, status="200 OK", content_type=OTHER, **request):
+    return asyncio.run(ask(reply_with(reply, status=status, content_type=content_type), accept=OTHER, **request))
+
+
+def test_a_body_of_another_type_goes_out_and_comes_back_as_it_is():
+    reply, partner = asked_for_octets(b"\x1c\0\xff", body=Octets(b"\xff\x1d\0", OTHER))
+    assert (reply.status, reply.json, reply.octets) == (200, None, b"\x1c\0\xff")
+    (request,) = partner.requests
+    assert request.endswith(b"\r\n\r\n\xff\x1d\0")
+    assert b"content-type: application/octet-stream" in request.lower()
+    assert b"accept: application/octet-stream" in request.lower()
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/html", "application/octet-streams", ""])
+def test_only_the_type_that_was_asked_for_is_taken(content_type):
+    assert asked_for_octets(b"[]", content_type=content_type)[0] is WireFault.WRONG_CONTENT_TYPE
+    reply, _partner = asked_for_octets(b"<p>", content_type=content_type, status="400 No")
+    assert (reply.status, reply.octets) == (400, None)
+
+
+def test_what_did_not_ask_for_octets_gets_none():
+    assert asyncio.run(ask(reply_with(b"[]", content_type=OTHER)))[0] is WireFault.WRONG_CONTENT_TYPE
+
+
+@pytest.mark.parametrize("name", ["slow drip", "never ends", "gzip bomb", "cut short", "announces too much"])
+def test_limits_hold_for_octets_too(name):
+    reply, expected = HOSTILE[name]
+    fault, _partner = asyncio.run(ask(reply, accept=OTHER, held=budget(call_seconds=0.5 if name == "slow drip" else 8)))
+    assert fault.value == ("timed_out" if isinstance(expected, TimedOut) else expected.kind.value)
+
+
+def test_a_key_goes_into_the_header_that_the_register_names():
+    async def trial():
+        async with served(reply_with(b"[]")) as partner, Transport() as transport:
+            await transport.wire(partner.url, budget(), bearer="key", key_header="X-Api-Key").send("GET", "/v1/x")
+            return partner.requests[0].lower()
+
+    request = asyncio.run(trial())
+    assert b"x-api-key: key\r\n" in request
+    assert b"authorization" not in request
 
 
 @pytest.mark.parametrize(

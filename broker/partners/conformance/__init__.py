@@ -7,7 +7,7 @@ Give each of `CHECKS` a `Subject`, or call `examine` for all faults at once::
         asyncio.run(check(subject))
 
 It knows no protocol: it watches what the adapter sends and receives, and puts hostile partners in the stand-in's
-place. The stand-in must take the bearer key of `Subject.secret`, know the gallery, find somebody for one probe and
+place. The stand-in must take the key of `Subject.secret`, know the gallery, find somebody for one probe and
 nobody for the other, and give its answers at once or to a poll.
 """
 
@@ -27,6 +27,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     answers.invents_no_owner,
     answers.types_refusals,
     answers.types_garbage,
+    answers.types_cut_replies,
     answers.survives_hostile_partners,
     answers.lets_wire_failures_pass,
     answers.reads_callbacks_strictly,

@@ -16,7 +16,7 @@ from pydantic import HttpUrl
 from broker.kernel.ids import AgencyId, PartnerId, PurposeId, TransactionId, new_id
 from broker.kernel.partner import Agreement, Limits, PartnerEntry
 from broker.kernel.strict_json import Json
-from broker.kernel.wire import WireFailure, WireFault
+from broker.kernel.wire import WireFailure, WireFault, WireReply
 from broker.partners.callbacks import api_key
 from broker.partners.contract import (
     Adapter,
@@ -32,12 +32,13 @@ from broker.partners.contract import (
     TimedOut,
 )
 from broker.partners.dispatch import Dispatcher
-from broker.partners.fakes import RecordingWire
+from broker.partners.fakes import RecordingWire, SentCall
 from broker.partners.registry import Registry
 from broker.transport import Budget, Transport
 
 ENTRY: Final = PartnerId("under-test")
 _PURPOSE: Final = PurposeId("criminal_investigation")
+_DAY: Final = date(2020, 2, 20)
 _POLLS: Final = 60
 _CALL_SECONDS: Final = 10.0
 
@@ -56,6 +57,10 @@ class Subject:
     """A JPEG of somebody in the gallery."""
     stranger: bytes = field(repr=False)
     """A JPEG of somebody who is not."""
+    key_header: str | None = None
+    """Where the stand-in wants the key, as in the register; None: as a bearer token."""
+    media_type: str = "application/json"
+    """What the stand-in answers in."""
 
 
 class NotConforming(AssertionError):
@@ -75,6 +80,7 @@ def order_for(subject: Subject, probe: bytes) -> SearchOrder:
         gallery=subject.gallery,
         max_candidates=10,
         purpose=_PURPOSE,
+        asked_on=_DAY,
         probe=ProbeImage.of(probe),
     )
 
@@ -89,7 +95,8 @@ async def wire_to(subject: Subject, url: str | None = None) -> AsyncIterator[Rec
     """A real wire to the stand-in, or to *url* in its place, that keeps what passes."""
     budget = Budget(total_seconds=_CALL_SECONDS * _POLLS, call_seconds=_CALL_SECONDS, reply_bytes=5_000_000, retries=0)
     async with Transport() as transport:
-        yield RecordingWire(transport.wire(url or subject.url, budget, bearer=api_key(subject.secret)))
+        key = api_key(subject.secret)
+        yield RecordingWire(transport.wire(url or subject.url, budget, bearer=key, key_header=subject.key_header))
 
 
 @asynccontextmanager
@@ -108,6 +115,7 @@ async def dispatcher_to(subject: Subject, url: str, call_seconds: float = 5.0) -
         agreement=Agreement(
             number="none", valid_from=date(2020, 1, 1), valid_until=date(2020, 1, 2), purposes=(_PURPOSE,)
         ),
+        key_header=subject.key_header,
         probe_kinds=("photo",),
         limits=Limits(call_seconds=call_seconds, reply_bytes=1_000_000, attempts=1),
     )
@@ -176,6 +184,17 @@ def texts(value: Json) -> Iterator[str]:
             yield from texts(member)
     elif isinstance(value, str | int | float):
         yield str(value)
+
+
+def says(reply: WireReply, text: str) -> bool:
+    """Whether *text* stands in a reply; a name or a mark that does not is not the partner's."""
+    return text in set(texts(reply.json)) or (reply.octets is not None and text.encode() in reply.octets)
+
+
+def names(call: SentCall, text: str) -> bool:
+    """Whether *text* stands in a call: in its query, its path, or what it carries."""
+    told = {*call.query.values(), *texts(call.json), *call.path.split("/")}
+    return text in told or (call.body is not None and text.encode() in call.body.content)
 
 
 def decoded(text: str) -> bytes:
