@@ -15,6 +15,7 @@ from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
 from broker.products.review import ReviewService
 from broker.recall.service import RecallService
+from broker.release.acceptance import AcceptanceService
 from broker.release.answers import AnswerService
 from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
@@ -37,6 +38,7 @@ class Services:
     reviews: ReviewService
     derive: DeriveService
     releases: ReleaseService
+    acceptances: AcceptanceService
     permissions: PermissionService
     answers: AnswerService
     grants: GrantService

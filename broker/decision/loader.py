@@ -4,6 +4,7 @@ Locks of one kind are taken in ascending id, and always in this order, so that d
 wait for one another but never in a ring. The clock is read last: what expired while waiting has expired.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from broker.decision.gate import requests
@@ -13,7 +14,7 @@ from broker.grants.coverage import Request, Trees
 from broker.grants.model import Grant
 from broker.items.model import Source
 from broker.items.reader import ItemReader, Stored
-from broker.kernel.ids import GrantId, ItemId
+from broker.kernel.ids import GrantId, ItemId, ReleaseId
 from broker.kernel.words import Action
 from broker.policy.snapshot import PolicySnapshot
 from broker.storage.unit_of_work import Transaction
@@ -54,6 +55,20 @@ class Loader:
         """What each part of a derived item uses."""
         return await self._items.sources(tx, item_id)
 
+    async def held_under(self, tx: Transaction, item_id: ItemId) -> tuple[ReleaseId, ...]:
+        """The releases under which its author's component held what an item is made of."""
+        return await self._items.held_under(tx, item_id)
+
+    async def hold(
+        self, tx: Transaction, asked: Iterable[tuple[Question, Stored]], policy: PolicySnapshot, *, for_use: bool
+    ) -> None:
+        """Lock the grants that may be relied on for several questions, all in their order; each is then decided."""
+        trees = _trees(policy)
+        found: dict[str, bool] = {}
+        for question, stored in asked:
+            found |= await repository.find(tx, requests(question, stored.item.lineage), trees)
+        await repository.hold(tx, found, for_use=for_use)
+
     async def facts(
         self,
         tx: Transaction,
@@ -66,7 +81,7 @@ class Loader:
         already_counted: frozenset[GrantId] = frozenset(),
     ) -> Facts:
         """Third lock: the grants that may be relied on. Then what needs no lock, and the clock."""
-        trees = Trees(policy.bundle.agencies, policy.bundle.purposes, policy.bundle.civil_purposes)
+        trees = _trees(policy)
         grants = await self._grants(tx, requests(question, stored.item.lineage), trees, lock=lock, for_use=for_use)
         leaves = question.action is not Action.VIEW
         unreviewed: tuple[ItemId, ...] = await self._items.unreviewed(tx, stored.item.id) if leaves else ()
@@ -97,3 +112,7 @@ class Loader:
         if lock:
             return await repository.hold(tx, found, for_use=for_use)
         return await repository.fetch(tx, found)
+
+
+def _trees(policy: PolicySnapshot) -> Trees:
+    return Trees(policy.bundle.agencies, policy.bundle.purposes, policy.bundle.civil_purposes)

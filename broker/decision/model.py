@@ -30,6 +30,8 @@ class Question(_Value):
     purpose: PurposeId | None
     case_id: CaseId | None
     fields: tuple[str, ...] | None
+    hops: int = 1
+    """How many releases the item will have gone through with this one; 1 where the component that asked releases."""
 
 
 class Reason(_Value):

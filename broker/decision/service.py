@@ -3,34 +3,23 @@
 Every question is recorded with its answer in the transaction that relies on it: no row, no act.
 """
 
-import json
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
-import structlog
-
-from broker.audit.events import Actor, CallRefused, Decided
-from broker.audit.recorder import record
-from broker.decision import gate
+from broker.audit.events import Actor
+from broker.decision.holding import Holdings, NothingHeld, within
+from broker.decision.journal import Channel, Judgement, record_judgement, record_unknown
 from broker.decision.loader import Loader
-from broker.decision.model import Decision, Deny, Permit, Question, Reason, broken
+from broker.decision.model import Deny, Permit, Question, Reason
+from broker.decision.sight import Look, Sight
+from broker.items.excerpt import excerpt
 from broker.items.model import Content, Item, Source
-from broker.items.reader import Stored
-from broker.kernel.ids import AgencyId, CaseId, DecisionId, GrantId, ItemId, PurposeId, ReleaseId, new_id
+from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action, ReasonCode, Role
-from broker.policy.snapshot import PolicySnapshot
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
-Channel = Literal["view", "derive", "dry_run", "release", "package"]
+__all__ = ["Ancestry", "Asked", "DecisionService", "Judgement", "Released", "Wish"]
 
-_INSERT: Final = """
-INSERT INTO decision (id, at, channel, actor, component, item_id, recipient, action, purpose, case_id, outcome,
-    question, reasons, missing, rules, grants, owners, lineage, policy_digest)
-VALUES (%(id)s, %(at)s, %(channel)s, %(actor)s, %(component)s, %(item_id)s, %(recipient)s, %(action)s, %(purpose)s,
-    %(case_id)s, %(outcome)s, %(question)s, %(reasons)s, %(missing)s, %(rules)s, %(grants)s, %(owners)s, %(lineage)s,
-    %(policy_digest)s)
-"""
 _DOOR: Final = object()
 _NOT_ITS_OWNER: Final = Deny(
     reasons=(
@@ -43,7 +32,12 @@ _NOT_ITS_OWNER: Final = Deny(
     ),
     missing=(),
 )
-_log = structlog.get_logger(__name__)
+_NOT_HELD: Final = Reason(
+    code=ReasonCode.NOT_HELD,
+    owner=None,
+    rule=None,
+    detail="only what was released to you can go on: name fields, all of them among those that you hold",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +51,21 @@ class Wish:
     fields: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """A decision with the circumstances in which it was made."""
-
-    id: DecisionId
-    outcome: Decision
-    question: Question
-    item: Item
-    policy_digest: str
-    at: datetime
-
-
 class Released:
     """Content that has passed the door. Only the door makes one, and only on a Permit."""
 
-    __slots__ = ("content", "item", "judgement")
+    __slots__ = ("content", "grants", "holdings", "item", "judgement")
 
-    def __init__(self, key: object, content: Content, judgement: Judgement) -> None:
-        if key is not _DOOR or not judgement.outcome:
+    def __init__(self, key: object, content: Content, judgement: Judgement, look: Judgement) -> None:
+        if key is not _DOOR or not isinstance(judgement.outcome, Permit) or not isinstance(look.outcome, Permit):
             raise TypeError("only the door makes a Released, and only on a Permit")
         self.item = judgement.item
         self.content = content
         self.judgement = judgement
+        self.grants = look.outcome.grants
+        """The grants by which the caller could come to it."""
+        self.holdings = look.holdings
+        """The releases by which the caller holds it; empty for the component that asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,37 +88,47 @@ class Ancestry:
 class DecisionService:
     """Asks the gate on what the loader has locked, records the answer, and opens the content on a Permit."""
 
-    def __init__(self, work: UnitOfWork, loader: Loader) -> None:
+    def __init__(self, work: UnitOfWork, loader: Loader, holdings: Holdings | None = None) -> None:
+        """Without *holdings* nobody holds anything, and only a look opens an item."""
         self._work = work
         self._loader = loader
+        self._sight = Sight(loader, holdings or NothingHeld())
 
     async def view(self, actor: Actor, item_id: str) -> Released | None:
         """The item for the caller's own eyes, or None when there is none that they may know of."""
         async with self._work.begin() as tx:
             return await self.view_within(tx, actor, item_id, "view")
 
-    async def view_within(self, tx: Transaction, actor: Actor, item_id: str, channel: Channel) -> Released | None:
-        """The same in the caller's transaction, e.g. for a source of something that is being derived."""
+    async def view_within(
+        self, tx: Transaction, actor: Actor, item_id: str, channel: Channel, *, copies: bool = False
+    ) -> Released | None:
+        """The same in the caller's transaction.
+
+        With *copies* what the caller's agency holds by a release opens, too, as far as it was released: for making
+        something of it, or asking about it. To look at, it has its copy.
+        """
         policy = await self._loader.policy(tx, lock=True)
         stored = await self._loader.item(tx, item_id, lock=True)
         if stored is None:
-            await _record_unknown(tx, actor, channel)
+            await record_unknown(tx, actor, channel)
             return None
-        question = _view_question(actor, stored.item)
-        judgement = await self._judge(tx, question, stored, policy, lock=True)
+        look = await self._sight.look(tx, actor, stored, policy, lock=True, copies=copies)
+        judgement = look.judgement
         if not _may_look(actor, stored.item):
             judgement = replace(judgement, outcome=_NOT_ITS_OWNER)
-        await _record(tx, actor, judgement, channel)
-        return Released(_DOOR, stored.open(), judgement) if judgement.outcome else None
+        await record_judgement(tx, actor, judgement, channel)
+        return Released(_DOOR, _limited(stored.open(), look), judgement, judgement) if judgement.outcome else None
 
     async def ancestry(self, actor: Actor, item_id: str) -> Ancestry | None:
         """An item for the caller's own eyes, with what it was made of; None as for `view`."""
         async with self._work.begin() as tx:
             return await self.ancestry_within(tx, actor, item_id)
 
-    async def ancestry_within(self, tx: Transaction, actor: Actor, item_id: str) -> Ancestry | None:
-        """The same in the caller's transaction."""
-        released = await self.view_within(tx, actor, item_id, "view")
+    async def ancestry_within(
+        self, tx: Transaction, actor: Actor, item_id: str, *, copies: bool = False
+    ) -> Ancestry | None:
+        """The same in the caller's transaction; *copies* as for `view_within`."""
+        released = await self.view_within(tx, actor, item_id, "view", copies=copies)
         if released is None:
             return None
         sources = await self._loader.sources(tx, released.item.id)
@@ -171,6 +167,7 @@ class DecisionService:
         wish: Wish,
         release: ReleaseId,
         counted: frozenset[GrantId],
+        hops: int = 1,
     ) -> Judgement | None:
         """Decide an earlier release anew, before its copy is handed out or its answer repeated.
 
@@ -180,9 +177,9 @@ class DecisionService:
         stored = await self._loader.item(tx, item_id, lock=True)
         if stored is None:
             return None
-        question = _wish_question(asker, stored.item, wish)
-        judgement = await self._judge(tx, question, stored, policy, lock=True, counted=counted)
-        await _record(tx, actor, judgement, "package", release)
+        question = _wish_question(asker, stored.item, wish, hops)
+        judgement = await self._sight.judge(tx, question, stored, policy, lock=True, counted=counted)
+        await record_judgement(tx, actor, judgement, "package", release)
         return judgement
 
     async def _ask(
@@ -199,42 +196,34 @@ class DecisionService:
         policy = await self._loader.policy(tx, lock=lock)
         stored = await self._loader.item(tx, item_id, lock=lock)
         if stored is None:
-            await _record_unknown(tx, actor, channel)
+            await record_unknown(tx, actor, channel)
             return None
-        seen = await self._judge(tx, _view_question(actor, stored.item), stored, policy, lock=lock)
-        if not seen.outcome:
-            await _record(tx, actor, seen, "view")
+        asker = AgencyId(actor.agency)
+        first = _wish_question(asker, stored.item, wish, 1)
+        look = await self._sight.look(tx, actor, stored, policy, lock=lock, copies=True, then=first)
+        if not look.judgement.outcome:
+            await record_judgement(tx, actor, look.judgement, "view")
             return None
-        question = _wish_question(AgencyId(actor.agency), stored.item, wish)
-        judgement = await self._judge(tx, question, stored, policy, lock=lock, for_use=lock)
-        await _record(tx, actor, judgement, channel, release)
-        kept = lock and bool(judgement.outcome)
-        return Asked(judgement, Released(_DOOR, stored.open(), judgement) if kept else None)
+        question = _wish_question(asker, stored.item, wish, look.hops + 1)
+        judgement = await self._sight.judge(tx, question, stored, policy, lock=lock, for_use=lock)
+        judgement = replace(judgement, holdings=look.judgement.holdings)
+        if not within(wish.fields, look.fields):
+            judgement = _against(judgement, _NOT_HELD)
+        await record_judgement(tx, actor, judgement, channel, release)
+        if not lock or not judgement.outcome:
+            return Asked(judgement, None)
+        return Asked(judgement, Released(_DOOR, _limited(stored.open(), look), judgement, look.judgement))
 
-    async def _judge(
-        self,
-        tx: Transaction,
-        question: Question,
-        stored: Stored,
-        policy: PolicySnapshot | None,
-        *,
-        lock: bool,
-        for_use: bool = False,
-        counted: frozenset[GrantId] = frozenset(),
-    ) -> Judgement:
-        if policy is None:
-            outcome: Decision = broken("the policy in force is not loaded here; try again, or ask the operators")
-            digest, at = "unavailable", await tx.clock()
-        else:
-            facts = await self._loader.facts(
-                tx, question, stored, policy, lock=lock, for_use=for_use, already_counted=counted
-            )
-            outcome = gate.decide(question, facts, policy.engine, _alarm)
-            if isinstance(outcome, Deny) and outcome.missing:
-                facts = await self._loader.with_past(tx, question, stored, facts)
-                outcome = gate.decide(question, facts, policy.engine, _alarm)
-            digest, at = policy.bundle.digest, facts.now
-        return Judgement(DecisionId(new_id("dec")), outcome, question, stored.item, digest, at)
+
+def _against(judgement: Judgement, reason: Reason) -> Judgement:
+    """The same judgement with one more reason against."""
+    outcome = judgement.outcome
+    reasons, missing = (outcome.reasons, outcome.missing) if isinstance(outcome, Deny) else ((), ())
+    return replace(judgement, outcome=Deny(reasons=(*reasons, reason), missing=missing))
+
+
+def _limited(content: Content, look: Look) -> Content:
+    return content if look.fields is None else excerpt(content, look.fields)
 
 
 def _may_look(actor: Actor, item: Item) -> bool:
@@ -243,22 +232,7 @@ def _may_look(actor: Actor, item: Item) -> bool:
     return works_cases or actor.agency in item.lineage.owners
 
 
-def _view_question(actor: Actor, item: Item) -> Question:
-    """Looking is a question like any other: the looker is asker and recipient at once."""
-    component = AgencyId(actor.agency)
-    return Question(
-        item=item.id,
-        kind=item.kind,
-        asker=component,
-        recipient=component,
-        action=Action.VIEW,
-        purpose=item.purpose,
-        case_id=item.case_id,
-        fields=None,
-    )
-
-
-def _wish_question(asker: AgencyId, item: Item, wish: Wish) -> Question:
+def _wish_question(asker: AgencyId, item: Item, wish: Wish, hops: int) -> Question:
     return Question(
         item=item.id,
         kind=item.kind,
@@ -268,68 +242,5 @@ def _wish_question(asker: AgencyId, item: Item, wish: Wish) -> Question:
         purpose=wish.purpose,
         case_id=wish.case_id,
         fields=wish.fields,
-    )
-
-
-def _alarm(failure: Exception) -> None:
-    _log.critical("gate_failed", kind=type(failure).__name__, exc_info=failure)
-
-
-async def _record_unknown(tx: Transaction, actor: Actor, channel: Channel) -> None:
-    # The same effort as for an item that is there and may not be seen, and an entry that names no item.
-    await record(tx, CallRefused(actor=actor, route=f"item:{channel}", status=404))
-
-
-async def _record(
-    tx: Transaction, actor: Actor, judgement: Judgement, channel: Channel, release: ReleaseId | None = None
-) -> None:
-    outcome, question = judgement.outcome, judgement.question
-    reasons = outcome.reasons if isinstance(outcome, Deny) else ()
-    missing = outcome.missing if isinstance(outcome, Deny) else ()
-    grants = outcome.grants if isinstance(outcome, Permit) else ()
-    verdict: Literal["permit", "deny"] = "permit" if outcome else "deny"
-    if any(reason.code is ReasonCode.ENGINE_FAILURE for reason in reasons):
-        _log.critical("decision_without_policy_or_gate", decision=judgement.id, item=question.item)
-    owners = sorted(judgement.item.lineage.owners)
-    await tx.write(
-        _INSERT,
-        {
-            "id": judgement.id,
-            "at": judgement.at,
-            "channel": channel,
-            "actor": actor.sub,
-            "component": actor.agency,
-            "item_id": question.item,
-            "recipient": question.recipient,
-            "action": question.action.value,
-            "purpose": question.purpose,
-            "case_id": question.case_id,
-            "outcome": verdict,
-            "question": question.model_dump_json(),
-            "reasons": json.dumps([reason.model_dump(mode="json") for reason in reasons]),
-            "missing": json.dumps([one.model_dump(mode="json") for one in missing]),
-            "rules": [str(rule) for rule in (outcome.rules if isinstance(outcome, Permit) else ())],
-            "grants": list(grants),
-            "owners": owners,
-            "lineage": judgement.item.lineage.model_dump_json(),
-            "policy_digest": judgement.policy_digest,
-        },
-    )
-    await record(
-        tx,
-        Decided(
-            actor=actor,
-            decision_id=judgement.id,
-            item_id=question.item,
-            release_id=release,
-            channel=channel,
-            outcome=verdict,
-            action=question.action.value,
-            recipient=question.recipient,
-            purpose=question.purpose or "",
-            owners=tuple(owners),
-            reasons=tuple(sorted({reason.code.value for reason in reasons})),
-            grants=tuple(grants),
-            policy_digest=judgement.policy_digest,
-        ),
+        hops=hops,
     )

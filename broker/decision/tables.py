@@ -29,6 +29,7 @@ class DecisionRow(SQLModel, table=True):
     missing: list[Any] = Field(sa_column=document())
     rules: list[str] = Field(sa_column=words())
     grants: list[str] = Field(sa_column=words())
+    holdings: list[str] = Field(sa_column=words())
     owners: list[str] = Field(sa_column=words())
     lineage: dict[str, Any] = Field(sa_column=document())
     policy_digest: str

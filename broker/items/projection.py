@@ -14,7 +14,7 @@ class PointerUnresolved(ValueError):
 def resolve(content: Content, pointer: str) -> Any:
     """The value at *pointer*; raises PointerUnresolved."""
     value: Any = content
-    for name in _names(pointer):
+    for name in names_of(pointer):
         value = _step(value, name)
     return value
 
@@ -24,7 +24,8 @@ def project(content: Content, pointers: tuple[str, ...]) -> dict[str, Any]:
     return {pointer: resolve(content, pointer) for pointer in pointers}
 
 
-def _names(pointer: str) -> list[str]:
+def names_of(pointer: str) -> list[str]:
+    """The names that a pointer consists of, unescaped; raises PointerUnresolved when it is not well formed."""
     if not pointer.startswith("/"):
         raise PointerUnresolved("a JSON Pointer begins with '/'")
     names = []

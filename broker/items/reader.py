@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from broker.items.binding import binding
 from broker.items.model import Content, Item, Source
-from broker.items.tables import RootRow, SourceRow
-from broker.kernel.ids import AgencyId, CaseId, ItemId
+from broker.items.tables import HeldUnderRow, RootRow, SourceRow
+from broker.kernel.ids import AgencyId, CaseId, ItemId, ReleaseId
 from broker.kernel.words import ItemKind
 from broker.provenance.lineage import Lineage
 from broker.provenance.marking import Marking
@@ -19,6 +19,7 @@ from broker.storage.unit_of_work import Transaction
 
 _ROOTS = table(RootRow)
 _SOURCES = table(SourceRow)
+_HELD_UNDER = table(HeldUnderRow)
 _ITEM: Final = """
 SELECT id, kind, case_id, purpose, author, component, search_id, candidates, created_at, expires_at, wrapped_key,
     ciphertext
@@ -48,6 +49,10 @@ class Stored:
         self.item = item
         self._row = row
         self._sealer = sealer
+
+    def narrowed(self, item: Item) -> "Stored":
+        """The same with fewer markings, so that a part of it can be judged. Its content then does not open."""
+        return Stored(item, self._row, self._sealer)
 
     def open(self) -> Content:
         """The content. The caller has a Permit for exactly what it then hands out."""
@@ -88,6 +93,11 @@ class ItemReader:
             select(_SOURCES).where(_SOURCES.c.item_id == item_id).order_by(_SOURCES.c.part, _SOURCES.c.ordinal)
         )
         return tuple((row.part, Source(item=ItemId(row.source_id), selector=row.selector)) for row in rows)
+
+    async def held_under(self, tx: Transaction, item_id: ItemId) -> tuple[ReleaseId, ...]:
+        """The releases under which the author's component held what this item is made of."""
+        statement = select(_HELD_UNDER.c.release_id).where(_HELD_UNDER.c.item_id == item_id)
+        return tuple(ReleaseId(one) for one in (await tx.execute(statement)).scalars())
 
 
 def _item(row: Any, markings: Sequence[Any]) -> Item:

@@ -64,3 +64,15 @@ class SourceRow(SQLModel, table=True):
     ordinal: int = Field(primary_key=True)
     source_id: str = Field(index=True)
     selector: str | None
+
+
+class HeldUnderRow(SQLModel, table=True):
+    """A release under which the author's component held something that a derived item is made of.
+
+    Copied from source to derived item, so that nobody has to walk. No foreign key, as for sources.
+    """
+
+    __tablename__ = "item_held_under"
+
+    item_id: str = Field(primary_key=True, foreign_key="item.id")
+    release_id: str = Field(primary_key=True, index=True)

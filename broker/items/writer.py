@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import insert, text
 
 from broker.items.binding import binding
 from broker.items.model import Content, Item, Source
-from broker.items.tables import ItemRow, MarkingRow, RootRow, SourceRow
+from broker.items.tables import HeldUnderRow, ItemRow, MarkingRow, RootRow, SourceRow
+from broker.kernel.ids import ItemId, ReleaseId
 from broker.storage.sealing import Sealer
 from broker.storage.unit_of_work import Transaction
 
@@ -72,3 +73,9 @@ class ItemWriter:
             await tx.execute(insert(SourceRow), rows)
             # What an owner has announced about a source holds for what is made of it afterwards, too.
             await tx.execute(_INHERIT, {"item": item.id, "sources": [row["source_id"] for row in rows]})
+
+    async def rest_on(self, tx: Transaction, item_id: ItemId, releases: Collection[ReleaseId]) -> None:
+        """Note the releases under which the author's component holds what a new item is made of."""
+        if releases:
+            rows = [{"item_id": item_id, "release_id": release} for release in sorted(releases)]
+            await tx.execute(insert(HeldUnderRow), rows)

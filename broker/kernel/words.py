@@ -75,6 +75,8 @@ class ReasonCode(StrEnum):
     GRANT_EXPIRED = "grant_expired"
     GRANT_REVOKED = "grant_revoked"
     NOT_REVIEWED = "not_reviewed"
+    NOT_HELD = "not_held"
+    """A recipient wants to pass on more than was released to it."""
     NO_PROVENANCE = "no_provenance"
     QUESTION_INCOMPLETE = "question_incomplete"
     ITEM_EXPIRED = "item_expired"

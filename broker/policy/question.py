@@ -45,6 +45,7 @@ class Act(StrEnum):
     DECISION_ASK = "decision_ask"
     RELEASE_ASK = "release_ask"
     RELEASE_READ = "release_read"
+    RELEASE_ACCEPT = "release_accept"
     PERMISSION_ASK = "permission_ask"
     PERMISSION_READ = "permission_read"
     PERMISSION_DECIDE = "permission_decide"

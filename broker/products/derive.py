@@ -3,14 +3,13 @@
 Each source is read through the door by the author. A part without sources is the author's component's own words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from broker.audit.events import Actor, ItemDerived
 from broker.audit.recorder import record
 from broker.cases.service import find as find_case
-from broker.decision.model import Permit
 from broker.decision.service import DecisionService, Released
 from broker.grants import repository as grants
 from broker.grants.model import Terms
@@ -18,7 +17,7 @@ from broker.items.model import Content, Item, Source
 from broker.items.projection import PointerUnresolved, resolve
 from broker.items.writer import ItemWriter
 from broker.kernel.errors import BrokerError, Invalid, NotFound
-from broker.kernel.ids import AgencyId, CaseId, ItemId, PurposeId, Subject, new_id
+from broker.kernel.ids import AgencyId, CaseId, ItemId, PurposeId, ReleaseId, Subject, new_id
 from broker.kernel.tree import Tree
 from broker.kernel.words import ItemKind
 from broker.provenance.lineage import Lineage, combine
@@ -73,7 +72,7 @@ class DeriveService:
         """Every source through the door, in ascending id as all locks are; None if one of them does not pass."""
         opened = {}
         for item_id in sorted({source.item for part in draft.parts for source in part.sources}):
-            released = await self._door.view_within(tx, actor, item_id, "derive")
+            released = await self._door.view_within(tx, actor, item_id, "derive", copies=True)
             if released is None:
                 return None
             opened[item_id] = released
@@ -114,6 +113,7 @@ class DeriveService:
             lineage=combine(lineages),
         )
         await self._items.write(tx, item, _content(draft, opened, component), [part.sources for part in draft.parts])
+        await self._items.rest_on(tx, item.id, _held_under(opened.values()))
         await record(
             tx,
             ItemDerived(
@@ -130,12 +130,17 @@ class DeriveService:
     async def _lineage(self, tx: Transaction, released: Released) -> Lineage:
         roots = await self._door.roots(tx, released)
         markings = released.item.lineage.markings
-        outcome = released.judgement.outcome
-        relied_on = outcome.grants if isinstance(outcome, Permit) else ()
-        # What was seen under a grant is held to that grant's caveats, and so is what is written from it.
-        for grant in await grants.fetch(tx, relied_on):
+        # What was seen or received under a grant is held to that grant's caveats, and so is what is written from it.
+        for grant in await grants.fetch(tx, released.grants):
             markings = tuple(_under(one, grant.terms) for one in markings)
         return released.item.lineage.model_copy(update={"roots": roots, "markings": markings})
+
+
+def _held_under(opened: Collection[Released]) -> frozenset[ReleaseId]:
+    """The releases on which the result rests; none where a part was only seen, under a grant that is about no more."""
+    if any(one.grants and not one.holdings for one in opened):
+        return frozenset()
+    return frozenset(release for one in opened for release in one.holdings)
 
 
 def _under(marking: Marking, terms: Terms) -> Marking:

@@ -1,5 +1,6 @@
 """A release and its disclosure: values."""
 
+from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -9,6 +10,13 @@ from broker.kernel.words import Action
 
 Package = dict[str, Any]
 """What the recipient gets: JSON with the item's markings, its content or the fields asked for, and the caveats."""
+
+
+class Direction(StrEnum):
+    """From the side of one agency."""
+
+    MADE = "made"
+    RECEIVED = "received"
 
 
 class _Value(BaseModel):
@@ -45,6 +53,14 @@ class Disclosure(_Value):
     recipient: Recipient
 
 
+class Acceptance(_Value):
+    """That the recipient's side has accepted the caveats of a copy: who, for which agency, and when (R14)."""
+
+    by: Subject
+    agency: AgencyId
+    at: AwareDatetime
+
+
 class Release(_Value):
     """A copy that was made for a recipient."""
 
@@ -55,4 +71,16 @@ class Release(_Value):
     request: ReleaseRequest
     decision_id: DecisionId
     grants: tuple[GrantId, ...]
+    caveats: tuple[str, ...]
+    """Codes, sorted; the recipient accepts all of them before it is shown the content."""
+    hop: int
+    """How many releases the item has gone through with this one."""
+    received_by: tuple[ReleaseId, ...]
+    """The releases by which the one who passed it on held it; empty for the component that asked."""
     disclosure: Disclosure
+    acceptance: Acceptance | None
+
+    @property
+    def open_to_recipient(self) -> bool:
+        """Whether the recipient may be shown the content: nothing has to be accepted, or all of it was."""
+        return not self.caveats or self.acceptance is not None

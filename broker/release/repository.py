@@ -3,17 +3,35 @@
 import json
 from typing import Any, cast
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
+from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 
 from broker.kernel.words import Action
-from broker.release.model import Disclosure, Package, Recipient, Release, ReleaseRequest
-from broker.release.tables import DisclosureRow, ReleaseRow
+from broker.release.model import Acceptance, Disclosure, Package, Recipient, Release, ReleaseRequest
+from broker.release.tables import AcceptanceRow, DisclosureRow, ReleaseRow
 from broker.storage.columns import table
 from broker.storage.sealing import Sealed, Sealer
 from broker.storage.unit_of_work import Transaction
 
 _RELEASES = table(ReleaseRow)
 _DISCLOSURES = table(DisclosureRow)
+_ACCEPTANCES = table(AcceptanceRow)
+_WITH_DISCLOSURE = (
+    select(
+        *(column for column in _RELEASES.c if column.name not in ("wrapped_key", "ciphertext")),
+        _DISCLOSURES.c.id.label("disclosure_id"),
+        _DISCLOSURES.c.at.label("disclosed_at"),
+        _DISCLOSURES.c.nature,
+        _DISCLOSURES.c.owners,
+        _DISCLOSURES.c.person,
+        _DISCLOSURES.c.address,
+        _ACCEPTANCES.c.accepted_by,
+        _ACCEPTANCES.c.agency.label("accepted_for"),
+        _ACCEPTANCES.c.accepted_at,
+    )
+    .join(_DISCLOSURES, _DISCLOSURES.c.release_id == _RELEASES.c.id)
+    .outerjoin(_ACCEPTANCES, _ACCEPTANCES.c.release_id == _RELEASES.c.id)
+)
 
 
 class ReleaseRepository:
@@ -40,6 +58,9 @@ class ReleaseRepository:
                 fields=list(request.fields) if request.fields is not None else None,
                 decision_id=release.decision_id,
                 grants=list(release.grants),
+                caveats=list(release.caveats),
+                hop=release.hop,
+                received_by=list(release.received_by),
                 wrapped_key=sealed.wrapped_key,
                 ciphertext=sealed.ciphertext,
             )
@@ -63,21 +84,34 @@ class ReleaseRepository:
 
     async def read(self, tx: Transaction, release_id: str) -> Release | None:
         """A release with its disclosure, without its copy."""
-        statement = (
-            select(
-                _RELEASES,
-                _DISCLOSURES.c.id.label("disclosure_id"),
-                _DISCLOSURES.c.at.label("disclosed_at"),
-                _DISCLOSURES.c.nature,
-                _DISCLOSURES.c.owners,
-                _DISCLOSURES.c.person,
-                _DISCLOSURES.c.address,
-            )
-            .join(_DISCLOSURES, _DISCLOSURES.c.release_id == _RELEASES.c.id)
-            .where(_RELEASES.c.id == release_id)
-        )
+        statement = _WITH_DISCLOSURE.where(_RELEASES.c.id == release_id)
         row = (await tx.execute(statement)).one_or_none()
         return None if row is None else _release(row)
+
+    async def page(
+        self, tx: Transaction, made_by: str | None, received_by: str | None, after: str, limit: int
+    ) -> list[Release]:
+        """Releases that one component made, or one agency received, in the order of their ids."""
+        sides = (_RELEASES.c.component == made_by, _RELEASES.c.recipient == received_by)
+        wanted = [side for side, name in zip(sides, (made_by, received_by), strict=True) if name is not None]
+        statement = _WITH_DISCLOSURE.where(_RELEASES.c.id > after, or_(*wanted)).order_by(_RELEASES.c.id).limit(limit)
+        return [_release(row) for row in await tx.execute(statement)]
+
+    async def accept(self, tx: Transaction, release: Release, acceptance: Acceptance) -> bool:
+        """Note the acceptance of every caveat; False when somebody of the agency has accepted already."""
+        statement = (
+            insert_or_leave(_ACCEPTANCES)
+            .values(
+                release_id=release.id,
+                accepted_by=acceptance.by,
+                agency=acceptance.agency,
+                accepted_at=acceptance.at,
+                caveats=list(release.caveats),
+            )
+            .on_conflict_do_nothing()
+            .returning(_ACCEPTANCES.c.release_id)
+        )
+        return (await tx.execute(statement)).one_or_none() is not None
 
     async def package(self, tx: Transaction, release: Release) -> Package:
         """The copy. The caller has asked the door again."""
@@ -104,6 +138,9 @@ def _release(row: Any) -> Release:
         ),
         decision_id=row.decision_id,
         grants=tuple(row.grants),
+        caveats=tuple(row.caveats),
+        hop=row.hop,
+        received_by=tuple(row.received_by),
         disclosure=Disclosure(
             id=row.disclosure_id,
             at=row.disclosed_at,
@@ -112,4 +149,7 @@ def _release(row: Any) -> Release:
             purpose=row.purpose,
             recipient=recipient,
         ),
+        acceptance=None
+        if row.accepted_at is None
+        else Acceptance(by=row.accepted_by, agency=row.accepted_for, at=row.accepted_at),
     )

@@ -69,7 +69,7 @@ class PermissionService:
         async with self._work.begin() as tx:
             if await find_case(tx, AgencyId(actor.agency), wanted.case_id) is None:
                 raise Invalid("case_id names no case of your component", "/case_id")
-            seen = await self._door.ancestry_within(tx, actor, wanted.item)
+            seen = await self._door.ancestry_within(tx, actor, wanted.item, copies=True)
             # What the door answered is on record and has to stay there, so a refusal is raised after this block.
             answer: PermissionRequest | BrokerError = NotFound()
             if seen is not None:
@@ -212,6 +212,8 @@ def _part(owner: AgencyId, seen: Ancestry, owned: Mapping[ItemId, frozenset[Agen
 def _uses(owner: AgencyId, seen: Ancestry, owned: Mapping[ItemId, frozenset[AgencyId]]) -> Iterable[Use]:
     content: dict[str, Any] = seen.released.content
     for number, written in enumerate(content.get("parts", ())):
+        if written is None or "owners" not in written or "text" not in written:
+            continue  # The requester holds other fields than this part.
         sources = sorted({source.item for part, source in seen.sources if part == number})
         mine = tuple(source for source in sources if owner in owned.get(source, frozenset()))
         if mine or written["owners"] == [owner]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from broker.audit.events import Actor, GrantUsed, ReleaseRead
+from broker.audit.events import Actor, GrantUsed, PackageWithheld, ReleaseRead
 from broker.audit.recorder import record
 from broker.cases.service import find as find_case
 from broker.decision.model import Permit
@@ -15,7 +15,8 @@ from broker.kernel.ids import AgencyId, CaseId, DisclosureId, ReleaseId, Subject
 from broker.kernel.words import Action
 from broker.policy.snapshot import PolicySnapshot
 from broker.provenance.caveats import Caveat
-from broker.release.model import Disclosure, Package, Release, ReleaseRequest
+from broker.release.acceptance import NotAccepted
+from broker.release.model import Direction, Disclosure, Package, Release, ReleaseRequest
 from broker.release.repository import ReleaseRepository
 from broker.storage import idempotency
 from broker.storage.unit_of_work import Transaction, UnitOfWork
@@ -74,8 +75,18 @@ class ReleaseService:
                 raise NotFound
             return release
 
-    async def package(self, actor: Actor, release_id: str) -> Package | Refused:
-        """The copy, for the same; decided anew, as permission may have gone since it was made."""
+    async def page(self, actor: Actor, direction: Direction | None, after: str, limit: int) -> list[Release]:
+        """Records of what the actor's agency has made or received, in the order of their ids."""
+        made = None if direction is Direction.RECEIVED else actor.agency
+        received = None if direction is Direction.MADE else actor.agency
+        async with self._work.begin() as tx:
+            return await self._releases.page(tx, made, received, after, limit)
+
+    async def package(self, actor: Actor, release_id: str) -> Package | Refused | NotAccepted:
+        """The copy, for the same; decided anew, as permission may have gone since it was made.
+
+        The recipient's side has to have accepted its caveats; the side that made it may look at what it made.
+        """
         async with self._work.begin() as tx:
             release = await self._visible(tx, actor, release_id)
             if release is None:
@@ -85,6 +96,9 @@ class ReleaseService:
                 raise NotFound
             if not judgement.outcome:
                 return Refused(judgement)
+            if actor.agency != release.component and not release.open_to_recipient:
+                await record(tx, PackageWithheld(actor=actor, release_id=release.id))
+                return NotAccepted(release)
             await record(tx, ReleaseRead(actor=actor, release_id=release.id))
             return await self._releases.package(tx, release)
 
@@ -120,6 +134,9 @@ class ReleaseService:
             request=request,
             decision_id=asked.judgement.id,
             grants=permit.grants,
+            caveats=permit.caveats,
+            hop=asked.judgement.question.hops,
+            received_by=released.holdings,
             disclosure=Disclosure(
                 id=DisclosureId(new_id("dis")),
                 at=asked.judgement.at,
@@ -128,6 +145,7 @@ class ReleaseService:
                 purpose=request.purpose,
                 recipient=request.recipient,
             ),
+            acceptance=None,
         )
         package = _package(release, released, permit, policy.bundle.caveats)
         if isinstance(package, Invalid):
@@ -152,7 +170,9 @@ class ReleaseService:
     async def _again(self, tx: Transaction, actor: Actor, release: Release) -> Judgement | None:
         counted = frozenset(release.grants)
         request = release.request
-        return await self._door.again(tx, actor, release.component, request.item, _wish(request), release.id, counted)
+        return await self._door.again(
+            tx, actor, release.component, request.item, _wish(request), release.id, counted, release.hop
+        )
 
     async def _visible(self, tx: Transaction, actor: Actor, release_id: str) -> Release | None:
         release = await self._releases.read(tx, release_id)

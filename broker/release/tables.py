@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from broker.storage.columns import moment, octets, words
@@ -11,19 +12,27 @@ class ReleaseRow(SQLModel, table=True):
     """One copy made for one recipient, sealed with a key of its own."""
 
     __tablename__ = "release"
+    __table_args__ = (
+        Index("release_by_component", "component", "id"),
+        Index("release_by_recipient", "recipient", "id"),
+        Index("release_held", "item_id", "recipient", "hop"),
+    )
 
     id: str = Field(primary_key=True)
-    component: str = Field(index=True)
+    component: str
     requested_by: str
     at: datetime = Field(sa_column=moment())
-    item_id: str = Field(index=True)
-    recipient: str = Field(index=True)
+    item_id: str
+    recipient: str
     action: str
     purpose: str
     case_id: str
     fields: list[str] | None = Field(sa_column=words(nullable=True))
     decision_id: str
     grants: list[str] = Field(sa_column=words())
+    caveats: list[str] = Field(sa_column=words())
+    hop: int
+    received_by: list[str] = Field(sa_column=words())
     wrapped_key: bytes = Field(sa_column=octets())
     ciphertext: bytes = Field(sa_column=octets())
 
@@ -48,3 +57,15 @@ class DisclosureRow(SQLModel, table=True):
     address: str
     disclosed_by: str
     component: str
+
+
+class AcceptanceRow(SQLModel, table=True):
+    """That the recipient has accepted every caveat of its copy (28 CFR 23.20(e)(1)). Written once."""
+
+    __tablename__ = "release_acceptance"
+
+    release_id: str = Field(primary_key=True, foreign_key="release.id")
+    accepted_by: str
+    agency: str
+    accepted_at: datetime = Field(sa_column=moment())
+    caveats: list[str] = Field(sa_column=words())

@@ -20,6 +20,7 @@ from broker.policy.activation import in_force
 from broker.products.derive import DeriveService
 from broker.products.review import ReviewService
 from broker.recall.service import RecallService
+from broker.release.acceptance import AcceptanceService
 from broker.release.repository import ReleaseRepository
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
@@ -48,6 +49,7 @@ def _services(held: Parts) -> Services:
     work, clock = held.work, held.clock
     items = ItemWriter(held.sealer)
     door = held.door
+    releases = ReleaseRepository(held.sealer)
     return Services(
         clock=clock,
         authenticator=_authenticator(held.settings, clock),
@@ -59,7 +61,8 @@ def _services(held: Parts) -> Services:
         door=door,
         reviews=ReviewService(work, door),
         derive=DeriveService(work, door, items),
-        releases=ReleaseService(work, door, ReleaseRepository(held.sealer)),
+        releases=ReleaseService(work, door, releases),
+        acceptances=AcceptanceService(work, releases),
         permissions=held.permissions,
         answers=held.answers,
         grants=held.grants,

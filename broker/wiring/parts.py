@@ -21,6 +21,7 @@ from broker.policy.activation import PolicyInForce
 from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.release.answers import AnswerService
+from broker.release.holdings import ReleaseHoldings
 from broker.release.permission_repository import PermissionRepository
 from broker.release.requests import PermissionService
 from broker.search.repository import SearchRepository
@@ -85,7 +86,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
             run = SearchRun(work, searches, settling, dispatcher, registry, clock, settings.base_url)
             jobs = JobQueue(_conninfo(app_url), {RUN_JOB: run.run})
             run.jobs = jobs
-            door = DecisionService(work, Loader(ItemReader(sealer), PolicyInForce(policies)))
+            door = DecisionService(work, Loader(ItemReader(sealer), PolicyInForce(policies)), ReleaseHoldings())
             grants = GrantService(work)
             asked = PermissionRepository(sealer)
             yield Parts(

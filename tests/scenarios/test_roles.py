@@ -28,7 +28,9 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/items/{item_id}"): {A, R, O},
     ("GET", "/v1/items/{item_id}/lineage"): {A, R, O},
     # The record of a release is for more people than its content.
+    ("GET", "/v1/releases"): {A, O, L, U},
     ("GET", "/v1/releases/{release_id}"): {A, O, L, U},
+    ("POST", "/v1/releases/{release_id}/acceptance"): {A, O},
     ("GET", "/v1/releases/{release_id}/package"): {A, O},
     # review candidates
     ("POST", "/v1/items/{item_id}/reviews"): {R},

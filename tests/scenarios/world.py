@@ -196,6 +196,13 @@ class World:
         headers = {"Idempotency-Key": key or fresh()}
         return (who or self.analyst).post("/v1/releases", json=self.wish(item, agency, **changes), headers=headers)
 
+    def accepted(self, release: str, agency: str = "FBI") -> httpx.Client:
+        """Have an analyst of the recipient accept every caveat of a copy; that analyst."""
+        who = self.as_(agency, "analyst")
+        codes = [one["code"] for one in answered(who.get(f"/v1/releases/{release}"), 200)["caveats"]]
+        answered(who.post(f"/v1/releases/{release}/acceptance", json={"caveats": codes}), 201)
+        return who
+
     def grant_body(self, owner: str, item: str | None = None, /, **changes: Any) -> dict[str, Any]:
         """A grant of *owner* for one item's release to FBI."""
         now = datetime.now(UTC)

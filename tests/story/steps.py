@@ -252,6 +252,15 @@ def six_granted(story: Story) -> Iterator[str]:
     package = answered(story.analyst.get(f"/v1/releases/{released['id']}/package"), 200)
     shown(package["item"]["owners"] == ["CBP", "DOS"], "the copy carries its owners")
     yield f"the copy carries {len(package['item']['markings'])} markings and its caveats"
+    recipient = story.stage.cast.person("fred.fbi", "FBI", "analyst")
+    path = f"/v1/releases/{released['id']}"
+    withheld = answered(recipient.get(f"{path}/package"), 409)
+    caveats = [one["code"] for one in withheld["caveats"]]
+    yield f"FBI is not shown it before it has accepted {', '.join(caveats)}"
+    answered(recipient.post(f"{path}/acceptance", {"caveats": caveats}), 201)
+    received = answered(recipient.get(f"{path}/package"), 200)
+    shown(received == package, "FBI is shown the same copy")
+    yield "FBI has accepted the caveats, which is on record, and is shown the same copy"
 
 
 def seven_revoked(story: Story) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from broker.audit.events import Actor
 from broker.cases.service import CaseService
+from broker.decision.holding import Holdings
 from broker.decision.loader import Loader
 from broker.decision.service import DecisionService
 from broker.grants.model import Grant, Terms
@@ -29,6 +30,8 @@ from broker.policy.snapshot import PolicySnapshot
 from broker.products.derive import DeriveService
 from broker.products.review import ReviewService
 from broker.provenance.lineage import Lineage
+from broker.release.acceptance import AcceptanceService
+from broker.release.holdings import ReleaseHoldings
 from broker.release.model import Recipient, Release, ReleaseRequest
 from broker.release.repository import ReleaseRepository
 from broker.release.service import Refused, ReleaseService
@@ -48,6 +51,11 @@ def officer(agency: str) -> Actor:
     return Actor(sub=f"olga.{agency}", agency=agency, roles=("release_officer",))
 
 
+def analyst(agency: str) -> Actor:
+    """An analyst of a recipient."""
+    return Actor(sub=f"ari.{agency}", agency=agency, roles=("analyst",))
+
+
 @cache
 def shipped_policies() -> Policies:
     """The shipped policy, built once per process."""
@@ -64,12 +72,13 @@ class Workplace:
     cases: CaseService
     grants: GrantService
     releases: ReleaseService
+    acceptances: AcceptanceService
     reviews: ReviewService
     derive: DeriveService
     writer: ItemWriter
 
-    async def case(self) -> CaseId:
-        return (await self.cases.open(ANALYST, f"HSI-{secrets.token_hex(4)}", "An invented case")).id
+    async def case(self, actor: Actor = ANALYST) -> CaseId:
+        return (await self.cases.open(actor, f"HSI-{secrets.token_hex(4)}", "An invented case")).id
 
     async def item(self, case: CaseId, *owners: str, kind: ItemKind = ItemKind.LEAD, **changes: Any) -> ItemId:
         """An item of ICE-HSI's with a part of each owner, as it would have come of reviewed lists."""
@@ -89,7 +98,8 @@ class Workplace:
                 roots=frozenset({item_id}) if kind is ItemKind.CANDIDATE_LIST else frozenset(),
             ),
         ).model_copy(update=changes)
-        content = {"title": "t", "parts": []} if kind is not ItemKind.CANDIDATE_LIST else {"candidates": []}
+        part = {"text": "p", "owners": sorted(owners), "sources": []}
+        content = {"title": "t", "parts": [part]} if kind is not ItemKind.CANDIDATE_LIST else {"candidates": []}
         async with self.work.begin() as tx:
             await self.writer.write(tx, item, content)
         return item_id
@@ -102,19 +112,38 @@ class Workplace:
         return await self.grants.record(officer(owner), wanted, self.policy)
 
     async def release(
-        self, case: CaseId, item: str, *, key: str | None = None, to: str = "FBI", actor: Actor = ANALYST
+        self,
+        case: CaseId,
+        item: str,
+        *,
+        key: str | None = None,
+        to: str = "FBI",
+        actor: Actor = ANALYST,
+        fields: tuple[str, ...] | None = None,
     ) -> Release | Refused:
         """Ask for a release with a fresh key."""
-        request = ReleaseRequest(
+        request = self.wish(case, item, to=to, fields=fields)
+        key = key or secrets.token_hex(8)
+        return await self.releases.release(actor, request, self.policy, key, f"{item}:{to}")
+
+    async def passed_on(self, case: CaseId, item: str, *, to: str = "FBI", actor: Actor = ANALYST) -> Release:
+        """A release that has to be made, with its caveats accepted by an analyst of the recipient."""
+        made = await self.release(case, item, to=to, actor=actor)
+        assert isinstance(made, Release), codes(made)
+        return await self.acceptances.accept(analyst(to), made.id, made.caveats)
+
+    def wish(
+        self, case: CaseId, item: str, *, to: str = "FBI", fields: tuple[str, ...] | None = None
+    ) -> ReleaseRequest:
+        """A release that is complete."""
+        return ReleaseRequest(
             item=ItemId(item),
             recipient=Recipient(agency=AgencyId(to), person="R. Invented", address="1 Sample Street"),
             action=Action.RELEASE,
             purpose=PurposeId("criminal_investigation"),
             case_id=case,
-            fields=None,
+            fields=fields,
         )
-        key = key or secrets.token_hex(8)
-        return await self.releases.release(actor, request, self.policy, key, f"{item}:{to}")
 
 
 @asynccontextmanager
@@ -122,6 +151,7 @@ async def workplace(
     database: Database,
     loader: Callable[[ItemReader, PolicyInForce], Loader] = Loader,
     policies: Policies | None = None,
+    holdings: Callable[[], Holdings] | None = ReleaseHoldings,
 ) -> AsyncIterator[Workplace]:
     """Services on *database*, with the shipped policy in force."""
     engine = engine_for(database.app_url, pool_size=45)
@@ -129,7 +159,7 @@ async def workplace(
     sealer = Sealer(OUTER_KEY)
     held = policies or shipped_policies()
     writer = ItemWriter(sealer)
-    door = DecisionService(work, loader(ItemReader(sealer), PolicyInForce(held)))
+    door = DecisionService(work, loader(ItemReader(sealer), PolicyInForce(held)), holdings() if holdings else None)
     try:
         async with work.begin() as tx:
             await activate(tx, held.current.bundle, "tests")
@@ -140,6 +170,7 @@ async def workplace(
             cases=CaseService(work, SystemClock()),
             grants=GrantService(work),
             releases=ReleaseService(work, door, ReleaseRepository(sealer)),
+            acceptances=AcceptanceService(work, ReleaseRepository(sealer)),
             reviews=ReviewService(work, door),
             derive=DeriveService(work, door, writer),
             writer=writer,

@@ -1,5 +1,6 @@
 """Bodies and replies of decisions and releases."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
@@ -10,6 +11,7 @@ from broker.decision.service import Judgement
 from broker.kernel.errors import Invalid
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, DisclosureId, GrantId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action, ReasonCode
+from broker.provenance.caveats import Caveat
 from broker.release.model import Recipient, Release, ReleaseRequest
 
 
@@ -112,8 +114,37 @@ class DisclosureReply(Reply):
     recipient: RecipientBody
 
 
+class CaveatReply(Reply):
+    """A caveat of a copy. `text` is the register's, None where the register does not know the code any more."""
+
+    code: str
+    text: str | None
+
+
+class AcceptanceReply(Reply):
+    """That the recipient has accepted every caveat: who, for which agency, and when."""
+
+    by: str
+    agency: AgencyId
+    at: AwareDatetime
+
+
+class NewAcceptance(Body):
+    """The caveats that the recipient accepts: all of the copy's, by their codes."""
+
+    caveats: Annotated[list[Word], Field(max_length=200)]
+
+
+class NotAcceptedReply(Reply):
+    """The problem document of a copy that is not shown before its caveats are accepted (409), beside the standard members."""
+
+    caveats: list[CaveatReply]
+    acceptance: str
+    """Where to accept them."""
+
+
 class ReleaseReply(Reply):
-    """A release that was made."""
+    """A release that was made. The recipient is shown its content once `acceptance` is there, or `caveats` is empty."""
 
     id: ReleaseId
     decision_id: DecisionId
@@ -124,7 +155,19 @@ class ReleaseReply(Reply):
     fields: list[str] | None
     released_at: AwareDatetime
     grants: list[GrantId]
+    caveats: list[CaveatReply]
+    acceptance: AcceptanceReply | None
+    hop: int
+    received_by: list[ReleaseId]
     disclosure: DisclosureReply
+
+
+class ReleaseList(Reply):
+    """A page of releases, without their content."""
+
+    items: list[ReleaseReply]
+    next: str | None
+    complete: bool
 
 
 def decision_reply(judgement: Judgement) -> DecisionReply:
@@ -165,8 +208,14 @@ def refusal_members(judgement: Judgement) -> dict[str, Any]:
     ).model_dump(mode="json")
 
 
-def release_reply(release: Release) -> ReleaseReply:
-    """The outward form of a release."""
+def not_accepted_members(release: Release, register: Mapping[str, Caveat]) -> dict[str, Any]:
+    """The members that the problem document has beside the standard ones."""
+    where = f"/v1/releases/{release.id}/acceptance"
+    return NotAcceptedReply(caveats=_caveats(release, register), acceptance=where).model_dump(mode="json")
+
+
+def release_reply(release: Release, register: Mapping[str, Caveat]) -> ReleaseReply:
+    """The outward form of a release; the texts of its caveats are the *register*'s."""
     request, disclosure = release.request, release.disclosure
     return ReleaseReply(
         id=release.id,
@@ -178,6 +227,12 @@ def release_reply(release: Release) -> ReleaseReply:
         fields=list(request.fields) if request.fields is not None else None,
         released_at=release.at,
         grants=list(release.grants),
+        caveats=_caveats(release, register),
+        acceptance=None
+        if release.acceptance is None
+        else AcceptanceReply.model_validate(release.acceptance.model_dump()),
+        hop=release.hop,
+        received_by=list(release.received_by),
         disclosure=DisclosureReply(
             id=disclosure.id,
             at=disclosure.at,
@@ -187,6 +242,10 @@ def release_reply(release: Release) -> ReleaseReply:
             recipient=RecipientBody.model_validate(disclosure.recipient.model_dump()),
         ),
     )
+
+
+def _caveats(release: Release, register: Mapping[str, Caveat]) -> list[CaveatReply]:
+    return [CaveatReply(code=code, text=register[code].text if code in register else None) for code in release.caveats]
 
 
 def _against(judgement: Judgement) -> tuple[list[ReasonReply], list[MissingReply]]:

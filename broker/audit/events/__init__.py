@@ -24,6 +24,7 @@ from broker.audit.events.permission import (
     PermissionWithdrawn,
 )
 from broker.audit.events.recall import NoticeAcknowledged, NoticeLifted, NoticeRecorded
+from broker.audit.events.release import CaveatsAccepted, PackageWithheld
 from broker.audit.events.search import (
     CallbackRefused,
     CaseClosed,
@@ -45,6 +46,7 @@ __all__ = [
     "CallbackRefused",
     "CaseClosed",
     "CaseOpened",
+    "CaveatsAccepted",
     "Decided",
     "GrantConfirmed",
     "GrantRecorded",
@@ -60,6 +62,7 @@ __all__ = [
     "NoticeAcknowledged",
     "NoticeLifted",
     "NoticeRecorded",
+    "PackageWithheld",
     "PermissionAcknowledged",
     "PermissionAnswered",
     "PermissionExpired",

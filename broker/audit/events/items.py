@@ -32,7 +32,7 @@ class Decided(AuditEvent):
     decision_id: str
     item_id: str
     release_id: str | None
-    channel: Literal["view", "derive", "dry_run", "release", "package"]
+    channel: Literal["view", "derive", "dry_run", "release", "package", "holding"]
     outcome: Literal["permit", "deny"]
     action: str
     recipient: str
@@ -40,6 +40,8 @@ class Decided(AuditEvent):
     owners: tuple[str, ...]
     reasons: tuple[str, ...]
     grants: tuple[str, ...]
+    holdings: tuple[str, ...] = ()
+    """The releases under which the asker holds the item, where it did not get it by asking for it itself."""
     policy_digest: str
 
 

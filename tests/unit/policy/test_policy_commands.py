@@ -34,7 +34,7 @@ def run(command: str) -> tuple[int, str]:
 def test_check_says_what_it_read(here: Path) -> None:
     code, said = run("broker policy check policies")
     assert code == 0
-    assert re.fullmatch(r"policies: 27 files, 122 rows, 7 suites pass, digest sha256:[0-9a-f]{64}\n", said)
+    assert re.fullmatch(r"policies: [0-9]+ files, [0-9]+ rows, [0-9]+ suites pass, digest sha256:[0-9a-f]{64}\n", said)
 
 
 def test_check_without_a_folder_takes_the_settings_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,13 +55,14 @@ def test_check_names_file_line_and_reason_and_exits_1(here: Path) -> None:
 def test_test_counts_the_rows_tried(here: Path) -> None:
     code, said = run("broker policy test policies")
     assert code == 0
-    assert "122 of 122 rows decided at least one of them" in said
+    tried = re.search(r"([0-9]+) of \1 rows decided at least one of them", said)
+    assert tried is not None
     written(
         appended("owners/DOS.csv", "p, DOS, FBI, release, threat_to_life, count, nothing, allow"), here / "policies"
     )
     code, said = run("broker policy test policies")
     assert code == 1
-    assert "122 of 123 rows" in said
+    assert f"{tried[1]} of {int(tried[1]) + 1} rows" in said
     assert "policies/owners/DOS.csv:11: no case in tests/ is decided by this row" in said
 
 
