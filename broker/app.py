@@ -17,11 +17,13 @@ from broker.api.routes import (
     grants,
     health,
     items,
+    leads,
     permissions,
     recall,
     register,
     releases,
     searches,
+    verifications,
 )
 from broker.settings import Settings
 from broker.wiring.api import api_services
@@ -55,7 +57,8 @@ def bare_app() -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    for module in (cases, searches, items, releases, permissions, grants, recall, register, audit, callbacks, health):
+    modules = (cases, searches, items, verifications, leads, releases, permissions, grants, recall, register, audit)
+    for module in (*modules, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, ordinary=_ORDINARY_BODY, with_probe=BODY_BYTES)
     describe(app)

@@ -13,7 +13,9 @@ from broker.oversight.trail import AuditTrail
 from broker.partners.registry import Registry
 from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
+from broker.products.lead import LeadService
 from broker.products.review import ReviewService
+from broker.products.verification import VerificationService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
 from broker.release.answers import AnswerService
@@ -36,7 +38,9 @@ class Services:
     callbacks: Callbacks
     door: DecisionService
     reviews: ReviewService
+    verifications: VerificationService
     derive: DeriveService
+    leads: LeadService
     releases: ReleaseService
     acceptances: AcceptanceService
     permissions: PermissionService

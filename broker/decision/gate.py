@@ -4,7 +4,7 @@ It reads no clock, no table and no file; whoever calls it has locked what it is 
 it cannot work out is a Deny with the reason ``engine_failure`` and an alarm for the operator.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from datetime import UTC, date
 from typing import Protocol
 
@@ -53,6 +53,16 @@ def requests(question: Question, lineage: Lineage) -> tuple[Request, ...]:
         return ()
     others = sorted(lineage.owners - {question.recipient})
     return tuple(_request(question, lineage, owner, question.purpose) for owner in others)
+
+
+def review_gaps(unreviewed: Sized, disputed: Sized) -> list[str]:
+    """What is lacking of the reviews of the lists behind an item, in words."""
+    gaps = []
+    if len(unreviewed):
+        gaps.append(f"{len(unreviewed)} candidate list(s) behind this item lack the dispositions of two reviewers")
+    if len(disputed):
+        gaps.append(f"of {len(disputed)} candidate list(s) behind this item the reviewers disagree; a third is needed")
+    return gaps
 
 
 def _request(question: Question, lineage: Lineage, owner: AgencyId, purpose: PurposeId) -> Request:
@@ -197,16 +207,16 @@ class _Deliberation:
             for owner, kind in self.facts.notices:
                 detail = f"{owner} has announced that this, or something it is made of, is {kind}"
                 self._against(ReasonCode.ITEM_RECALLED, owner, detail)
-        leaves = self.question.action is not Action.VIEW and self.question.kind is not ItemKind.CANDIDATE_LIST
-        if leaves and self.facts.unreviewed:
-            self._against(
-                ReasonCode.NOT_REVIEWED,
-                None,
-                f"{len(self.facts.unreviewed)} candidate list(s) behind this item lack the dispositions of two reviewers",
-            )
+            for owner in sorted(self.facts.unconfirmed):
+                detail = f"{owner} was asked about this, or about something it is made of, and did not confirm it"
+                self._against(ReasonCode.CAVEAT_UNMET, owner, detail)
+        if self.question.action is not Action.VIEW and self.question.kind is not ItemKind.CANDIDATE_LIST:
+            for gap in review_gaps(self.facts.unreviewed, self.facts.disputed):
+                self._against(ReasonCode.NOT_REVIEWED, None, gap)
 
     def _unmet(self, codes: tuple[str, ...], owner: AgencyId) -> list[str]:
-        passing = Passing(owner, self.question.recipient, self._is_original(owner), self.facts.trees.agencies)
+        verified = owner in self.facts.verified
+        passing = Passing(owner, self.question.recipient, self._is_original(owner), self.facts.trees.agencies, verified)
         found = []
         for code in codes:
             caveat = self.facts.caveats.get(code)

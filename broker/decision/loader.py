@@ -13,7 +13,7 @@ from broker.grants import repository
 from broker.grants.coverage import Request, Trees
 from broker.grants.model import Grant
 from broker.items.model import Source
-from broker.items.reader import ItemReader, Stored
+from broker.items.reader import NO_GAPS, NOTHING_SAID, Confirmations, ItemReader, ReviewGaps, Stored
 from broker.kernel.ids import GrantId, ItemId, ReleaseId
 from broker.kernel.words import Action
 from broker.policy.snapshot import PolicySnapshot
@@ -69,6 +69,10 @@ class Loader:
             found |= await repository.find(tx, requests(question, stored.item.lineage), trees)
         await repository.hold(tx, found, for_use=for_use)
 
+    async def standing(self, tx: Transaction, item_id: ItemId) -> tuple[ReviewGaps, Confirmations]:
+        """How far an item may be relied on: what its reviews lack, and what owners have said of it."""
+        return await self._items.review_gaps(tx, item_id), await self._items.confirmations(tx, item_id)
+
     async def facts(
         self,
         tx: Transaction,
@@ -84,7 +88,9 @@ class Loader:
         trees = _trees(policy)
         grants = await self._grants(tx, requests(question, stored.item.lineage), trees, lock=lock, for_use=for_use)
         leaves = question.action is not Action.VIEW
-        unreviewed: tuple[ItemId, ...] = await self._items.unreviewed(tx, stored.item.id) if leaves else ()
+        reviews = await self._items.review_gaps(tx, stored.item.id) if leaves else NO_GAPS
+        # The owner's answer is written under the same lock as a notice, so the same holds of it.
+        said = await self._items.confirmations(tx, stored.item.id) if leaves else NOTHING_SAID
         # A notice is written under the item's lock FOR UPDATE, so with the item held nothing new can stand here.
         notices = await self._items.notices(tx, stored.item.id) if leaves else ()
         return Facts(
@@ -92,7 +98,10 @@ class Loader:
             grants=grants,
             past_grants=(),
             already_counted=already_counted,
-            unreviewed=unreviewed,
+            unreviewed=reviews.unreviewed,
+            disputed=reviews.disputed,
+            verified=said.verified,
+            unconfirmed=said.unconfirmed,
             notices=notices,
             trees=trees,
             caveats=policy.bundle.caveats,

@@ -87,6 +87,9 @@ class Facts:
         past_grants: tuple[Grant, ...],
         already_counted: frozenset[GrantId],
         unreviewed: tuple[ItemId, ...],
+        disputed: tuple[ItemId, ...],
+        verified: frozenset[AgencyId],
+        unconfirmed: frozenset[AgencyId],
         notices: tuple[tuple[AgencyId, str], ...],
         trees: Trees,
         caveats: Mapping[str, Caveat],
@@ -97,6 +100,13 @@ class Facts:
         self.past_grants = past_grants
         self.already_counted = already_counted
         self.unreviewed = unreviewed
+        """Lists behind the item that two people have not been through."""
+        self.disputed = disputed
+        """Lists behind it on which the two disagree, and no third has spoken."""
+        self.verified = verified
+        """Owners whose last word on exactly this item is that it is right."""
+        self.unconfirmed = unconfirmed
+        """Owners who could not confirm this, or something that it is made of, and have not done so since."""
         self.notices = notices
         self.trees = trees
         self.caveats = caveats

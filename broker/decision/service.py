@@ -14,6 +14,7 @@ from broker.decision.model import Deny, Permit, Question, Reason
 from broker.decision.sight import Look, Sight
 from broker.items.excerpt import excerpt
 from broker.items.model import Content, Item, Source
+from broker.items.reader import Confirmations, ReviewGaps
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action, ReasonCode, Role
 from broker.storage.unit_of_work import Transaction, UnitOfWork
@@ -83,6 +84,7 @@ class Ancestry:
     released: Released
     sources: tuple[tuple[int, Source], ...]
     roots: frozenset[ItemId]
+    said: Confirmations
 
 
 class DecisionService:
@@ -132,11 +134,17 @@ class DecisionService:
         if released is None:
             return None
         sources = await self._loader.sources(tx, released.item.id)
-        return Ancestry(released, sources, await self._loader.roots(tx, released.item.id))
+        roots = await self._loader.roots(tx, released.item.id)
+        _, said = await self._loader.standing(tx, released.item.id)
+        return Ancestry(released, sources, roots, said)
 
     async def roots(self, tx: Transaction, released: Released) -> frozenset[ItemId]:
         """The candidate lists behind an item that has passed the door."""
         return await self._loader.roots(tx, released.item.id)
+
+    async def standing(self, tx: Transaction, released: Released) -> tuple[ReviewGaps, Confirmations]:
+        """How far something that has passed the door may be relied on: its reviews, and what its owners said of it."""
+        return await self._loader.standing(tx, released.item.id)
 
     async def dry_run(self, actor: Actor, item_id: str, wish: Wish) -> Judgement | None:
         """What would be decided now. Takes no lock and promises nothing; None when the caller may not view the item."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from sqlalchemy import select
@@ -31,15 +32,40 @@ SELECT owner, custodian, source_system, source_reference, agreement, caveats, as
 FROM item_marking WHERE item_id = %s ORDER BY ordinal
 """
 # A list that is not there any more has not been reviewed by that: nobody can say that it held no candidate.
-_UNREVIEWED: Final = """
-SELECT r.root_id FROM item_root r LEFT JOIN item i ON i.id = r.root_id
-LEFT JOIN review_state s ON s.item_id = r.root_id
-WHERE r.item_id = %s AND coalesce(i.candidates, 1) > 0 AND s.completed_at IS NULL ORDER BY 1
+_REVIEW_GAPS: Final = """
+SELECT r.root_id, s.completed_at IS NOT NULL AS disputed FROM item_root r LEFT JOIN item i ON i.id = r.root_id
+LEFT JOIN review_state s ON s.item_id = r.root_id LEFT JOIN review_resolution n ON n.item_id = r.root_id
+WHERE r.item_id = %s AND coalesce(i.candidates, 1) > 0
+    AND (s.completed_at IS NULL OR (s.disagreements > 0 AND n.item_id IS NULL)) ORDER BY 1
+"""
+_CONFIRMATIONS: Final = """
+(SELECT DISTINCT ON (owner) owner, outcome FROM verification WHERE item_id = %s ORDER BY owner, at DESC, id DESC)
+UNION ALL SELECT owner, 'standing doubt' FROM verification_doubt WHERE item_id = %s AND standing
 """
 _NOTICES: Final = """
 SELECT n.owner, n.kind FROM notice_item i JOIN notice n ON n.id = i.notice_id
 WHERE i.item_id = %s AND i.standing ORDER BY 1, 2
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewGaps:
+    """Lists behind an item that lack two reviewers, and lists on which the two disagree without a third."""
+
+    unreviewed: tuple[ItemId, ...]
+    disputed: tuple[ItemId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmations:
+    """Owners who have confirmed an item, and owners who did not confirm it or something that it is made of."""
+
+    verified: frozenset[AgencyId]
+    unconfirmed: frozenset[AgencyId]
+
+
+NO_GAPS: Final = ReviewGaps((), ())
+NOTHING_SAID: Final = Confirmations(frozenset(), frozenset())
 
 
 class Stored:
@@ -79,9 +105,21 @@ class ItemReader:
         rows = await tx.execute(select(_ROOTS.c.root_id).where(_ROOTS.c.item_id == item_id))
         return frozenset(ItemId(root) for root in rows.scalars())
 
-    async def unreviewed(self, tx: Transaction, item_id: ItemId) -> tuple[ItemId, ...]:
-        """Candidate lists behind the item with a candidate that two reviewers have not yet given a disposition."""
-        return tuple(ItemId(row.root_id) for row in await tx.rows(_UNREVIEWED, (item_id,)))
+    async def review_gaps(self, tx: Transaction, item_id: ItemId) -> ReviewGaps:
+        """Candidate lists behind the item that two have not been through, or on which they disagree unresolved."""
+        rows = await tx.rows(_REVIEW_GAPS, (item_id,))
+        return ReviewGaps(
+            unreviewed=tuple(ItemId(row.root_id) for row in rows if not row.disputed),
+            disputed=tuple(ItemId(row.root_id) for row in rows if row.disputed),
+        )
+
+    async def confirmations(self, tx: Transaction, item_id: ItemId) -> Confirmations:
+        """What owners have said of exactly this item, and which doubt of theirs stands against what it is made of."""
+        rows = await tx.rows(_CONFIRMATIONS, (item_id, item_id))
+        return Confirmations(
+            verified=frozenset(AgencyId(owner) for owner, word in rows if word == "confirmed"),
+            unconfirmed=frozenset(AgencyId(owner) for owner, word in rows if word == "standing doubt"),
+        )
 
     async def notices(self, tx: Transaction, item_id: ItemId) -> tuple[tuple[AgencyId, str], ...]:
         """What owners have announced about the item, or about something it is made of, and not lifted."""

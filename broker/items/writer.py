@@ -19,6 +19,13 @@ _INHERIT = text(
 )
 
 
+_INHERIT_DOUBT = text(
+    "INSERT INTO verification_doubt (origin_id, owner, item_id, standing)"
+    " SELECT DISTINCT origin_id, owner, CAST(:item AS varchar), true FROM verification_doubt"
+    " WHERE item_id = ANY (:sources) AND standing"
+)
+
+
 class Unmarked(ValueError):
     """An item without an owner would be free for all; it is not written."""
 
@@ -66,13 +73,15 @@ class ItemWriter:
             await tx.execute(insert(RootRow), roots)
         rows = [
             {"item_id": item.id, "part": part, "ordinal": n, "source_id": source.item, "selector": source.selector}
-            for part, used in enumerate(sources)
-            for n, source in enumerate(used)
+            for part, named in enumerate(sources)
+            for n, source in enumerate(named)
         ]
         if rows:
             await tx.execute(insert(SourceRow), rows)
             # What an owner has announced about a source holds for what is made of it afterwards, too.
-            await tx.execute(_INHERIT, {"item": item.id, "sources": [row["source_id"] for row in rows]})
+            used = {"item": item.id, "sources": [row["source_id"] for row in rows]}
+            await tx.execute(_INHERIT, used)
+            await tx.execute(_INHERIT_DOUBT, used)
 
     async def rest_on(self, tx: Transaction, item_id: ItemId, releases: Collection[ReleaseId]) -> None:
         """Note the releases under which the author's component holds what a new item is made of."""

@@ -20,6 +20,8 @@ ReleaseId = NewType("ReleaseId", str)
 DisclosureId = NewType("DisclosureId", str)
 PermissionRequestId = NewType("PermissionRequestId", str)
 NoticeId = NewType("NoticeId", str)
+VerificationId = NewType("VerificationId", str)
+VerificationRequestId = NewType("VerificationRequestId", str)
 
 AgencyId = NewType("AgencyId", str)
 PurposeId = NewType("PurposeId", str)

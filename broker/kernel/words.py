@@ -32,6 +32,15 @@ class ItemKind(StrEnum):
     SUMMARY = "summary"
     COUNT = "count"
     REDACTION = "redaction"
+    COMPARISON = "comparison"
+    """Two or more sources side by side."""
+    ACTION_RECORD = "action_record"
+    """What was done on the strength of a lead."""
+
+    @property
+    def written(self) -> bool:
+        """Whether an author writes one freely; a list comes from a partner, an action record has conditions."""
+        return self not in (ItemKind.CANDIDATE_LIST, ItemKind.ACTION_RECORD)
 
 
 class Predicate(StrEnum):

@@ -120,4 +120,60 @@ _WITHOUT_GRANT: Final = Query(
     tags=("decision:gate:made",),
 )
 
-QUERIES: Final = {query.name: query for query in (_SEARCHES, _BY_BASIS, _DISCLOSURES, _BLOCKED, _WITHOUT_GRANT)}
+# Reviewers, leads and actions are of the component; whoever owns a part of the list or lead may count it, too.
+_MINE: Final = """
+    (CAST(:owners AS text[]) IS NULL OR i.component = ANY (CAST(:owners AS text[])) OR EXISTS (
+        SELECT FROM item_marking m WHERE m.item_id = i.id AND m.owner = ANY (CAST(:owners AS text[]))))
+"""
+
+_REVIEWS: Final = Query(
+    name="reviews",
+    definition=(
+        "Candidate lists with at least one candidate, by component and by the day they came in. `fully_reviewed`: two "
+        "people, neither of them the requester, gave every candidate a disposition, which is `share_percent` of "
+        "`lists`. `disagreed`: the two differed on a candidate at least; of these `resolved_by_third` and "
+        "`still_disputed`."
+    ),
+    sql=f"""
+        SELECT i.component, count(*) AS lists, count(s.item_id) AS fully_reviewed,
+               round(100.0 * count(s.item_id) / count(*), 1)::float8 AS share_percent,
+               count(*) FILTER (WHERE s.disagreements > 0) AS disagreed,
+               count(n.item_id) AS resolved_by_third,
+               count(*) FILTER (WHERE s.disagreements > 0 AND n.item_id IS NULL) AS still_disputed
+        FROM item i LEFT JOIN review_state s ON s.item_id = i.id LEFT JOIN review_resolution n ON n.item_id = i.id
+        WHERE i.kind = 'candidate_list' AND i.candidates > 0 AND i.created_at >= :since AND i.created_at < :until
+          AND {_MINE}
+        GROUP BY i.component ORDER BY i.component
+    """,
+    tags=("item:review:recorded", "item:review:disputed", "item:review:resolved"),
+)
+
+_LEADS: Final = Query(
+    name="leads",
+    definition=(
+        "Leads by component and by the day they were written, with the last word on what became of them: "
+        "`corroborated`, `refuted`, or `without_outcome`, said or never said. `actions` were recorded on these leads; "
+        "`actions_without_corroboration` had nothing from outside the lead's searches and must be 0."
+    ),
+    sql=f"""
+        SELECT i.component, count(*) AS leads,
+               count(*) FILTER (WHERE o.outcome = 'corroborated') AS corroborated,
+               count(*) FILTER (WHERE o.outcome = 'refuted') AS refuted,
+               count(*) FILTER (WHERE o.outcome IS NULL OR o.outcome = 'no_outcome') AS without_outcome,
+               coalesce(sum(a.actions), 0)::bigint AS actions,
+               coalesce(sum(a.alone), 0)::bigint AS actions_without_corroboration
+        FROM item i
+        LEFT JOIN LATERAL (
+            SELECT outcome FROM lead_outcome WHERE lead_id = i.id ORDER BY at DESC, id DESC LIMIT 1) o ON true
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS actions, count(*) FILTER (WHERE independent < 1) AS alone
+            FROM action_record WHERE lead_id = i.id) a ON true
+        WHERE i.kind = 'lead' AND i.created_at >= :since AND i.created_at < :until AND {_MINE}
+        GROUP BY i.component ORDER BY i.component
+    """,
+    tags=("lead:action:recorded", "lead:outcome:recorded"),
+)
+
+QUERIES: Final = {
+    query.name: query for query in (_SEARCHES, _BY_BASIS, _DISCLOSURES, _BLOCKED, _WITHOUT_GRANT, _REVIEWS, _LEADS)
+}

@@ -4,6 +4,7 @@ Each source is read through the door by the author. A part without sources is th
 """
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +25,9 @@ from broker.provenance.lineage import Lineage, combine
 from broker.provenance.marking import Marking, mark
 from broker.storage.attempt import attempt
 from broker.storage.unit_of_work import Transaction, UnitOfWork
+
+_LEAST_SOURCES: Final = {ItemKind.REDACTION: 1, ItemKind.COUNT: 1, ItemKind.COMPARISON: 2}
+"""A count of nothing is a count of something, too: of the sources in which nothing was found."""
 
 
 class Part(BaseModel):
@@ -56,19 +60,18 @@ class DeriveService:
 
     async def derive(self, actor: Actor, draft: Draft, purposes: Tree) -> Item:
         """Write *draft*. A source that the author may not view is not found, whether it exists or not."""
-        if draft.kind is ItemKind.CANDIDATE_LIST:
-            raise Invalid("a candidate list comes from a partner and cannot be written", "/kind")
+        check_form(draft)
         async with self._work.begin() as tx:
-            sources = await self._open_sources(tx, actor, draft)
+            sources = await self.open_sources(tx, actor, draft)
             # What the door answered is on record and has to stay there, so a refusal is raised after this block.
             answer: Item | BrokerError = NotFound()
             if sources is not None:
-                answer = await attempt(tx, self._write(tx, actor, draft, sources, purposes))
+                answer = await attempt(tx, self.write(tx, actor, draft, sources, purposes))
         if isinstance(answer, BrokerError):
             raise answer
         return answer
 
-    async def _open_sources(self, tx: Transaction, actor: Actor, draft: Draft) -> dict[ItemId, Released] | None:
+    async def open_sources(self, tx: Transaction, actor: Actor, draft: Draft) -> dict[ItemId, Released] | None:
         """Every source through the door, in ascending id as all locks are; None if one of them does not pass."""
         opened = {}
         for item_id in sorted({source.item for part in draft.parts for source in part.sources}):
@@ -78,9 +81,10 @@ class DeriveService:
             opened[item_id] = released
         return opened
 
-    async def _write(
+    async def write(
         self, tx: Transaction, actor: Actor, draft: Draft, opened: dict[ItemId, Released], purposes: Tree
     ) -> Item:
+        """Write what has been opened for it."""
         component = AgencyId(actor.agency)
         if await find_case(tx, component, draft.case_id) is None:
             raise Invalid("case_id names no case of your component", "/case_id")
@@ -141,6 +145,18 @@ def _held_under(opened: Collection[Released]) -> frozenset[ReleaseId]:
     if any(one.grants and not one.holdings for one in opened):
         return frozenset()
     return frozenset(release for one in opened for release in one.holdings)
+
+
+def check_form(draft: Draft) -> None:
+    """What each kind has to name, whoever writes it. Raises Invalid."""
+    if draft.kind is ItemKind.CANDIDATE_LIST:
+        raise Invalid("a candidate list comes from a partner and cannot be written", "/kind")
+    if draft.kind is ItemKind.ACTION_RECORD:
+        raise Invalid("what was done on a lead is recorded with POST /v1/items/{id}/actions", "/kind")
+    sources = {source.item for part in draft.parts for source in part.sources}
+    least = _LEAST_SOURCES.get(draft.kind, 0)
+    if len(sources) < least:
+        raise Invalid(f"a {draft.kind.value} names at least {least} item(s) that it is made of", "/parts")
 
 
 def _under(marking: Marking, terms: Terms) -> Marking:

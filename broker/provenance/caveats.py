@@ -24,7 +24,7 @@ class Check(StrEnum):
     WITHIN_OWNER_DEPARTMENT = "within_owner_department"
     """No recipient outside the owner's department."""
     OWNER_MUST_VERIFY = "owner_must_verify"
-    """The owner has to confirm the content first. Nothing records that yet, so it cannot be told and is not met."""
+    """The owner has to have confirmed the content of exactly this item; nobody else's word stands for that."""
 
 
 class Caveat(BaseModel):
@@ -49,6 +49,8 @@ class Passing:
     own_look: bool
     """Whether the component that asked for all of the owner's part only looks at it."""
     agencies: Tree
+    verified: bool
+    """Whether the owner's last word on exactly this item is that it is right."""
 
 
 def shortfall(caveat: Caveat, passing: Passing) -> str | None:
@@ -66,6 +68,6 @@ def shortfall(caveat: Caveat, passing: Passing) -> str | None:
             inside = department is not None and passing.agencies.within(passing.recipient, department)
             return None if inside else f"{caveat.code}: only within the owner's department"
         case Check.OWNER_MUST_VERIFY:
-            return f"{caveat.code}: the owner has not verified this, and nothing else can stand for it"
+            return None if passing.verified else f"{caveat.code}: the owner has not verified this, and nothing else can"
         case _:
             assert_never(caveat.check)

@@ -1,4 +1,4 @@
-"""Rows of notices, and the one walk over what was made of an item."""
+"""Rows of notices."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -15,11 +15,6 @@ _NOTICES = table(NoticeRow)
 _AFFECTED = table(AffectedRow)
 _DELIVERIES = table(DeliveryRow)
 
-_WALK: Final = text(
-    "WITH RECURSIVE made(id) AS (SELECT CAST(:item AS varchar) UNION"
-    " SELECT s.item_id FROM item_source s JOIN made ON s.source_id = made.id) SELECT id FROM made"
-)
-_HOLD: Final = text("SELECT id FROM item WHERE id = ANY (:items) ORDER BY id FOR UPDATE")
 _TELL: Final = text(
     "INSERT INTO notice_delivery (notice_id, disclosure_id, recipient)"
     " SELECT :notice, id, recipient FROM disclosure WHERE item_id = ANY (:items)"
@@ -35,20 +30,6 @@ SELECT d.notice_id, d.disclosure_id, d.recipient, d.acknowledged_by, d.acknowled
     n.acknowledge_by, n.lifted_at, x.release_id, x.item_id, x.person, x.address
 FROM notice_delivery d JOIN notice n ON n.id = d.notice_id JOIN disclosure x ON x.id = d.disclosure_id
 """
-
-
-async def hold_made_of(tx: Transaction, item_id: str) -> tuple[ItemId, ...]:
-    """The item and everything made of it, each held FOR UPDATE: no release of them commits before this does.
-
-    Something may be written from one of them while this waits for a lock, so it walks again until nothing is new.
-    """
-    held: tuple[str, ...] = ()
-    while True:
-        found = tuple(sorted((await tx.execute(_WALK, {"item": item_id})).scalars()))
-        if found == held:
-            return tuple(ItemId(one) for one in held)
-        await tx.execute(_HOLD, {"items": list(found)})
-        held = found
 
 
 async def add(tx: Transaction, notice: Notice, affected: tuple[ItemId, ...]) -> int:

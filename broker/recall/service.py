@@ -6,6 +6,7 @@ from typing import Final
 from broker.audit.events import Actor, NoticeAcknowledged, NoticeLifted, NoticeRecorded
 from broker.audit.recorder import record
 from broker.grants import suspension
+from broker.items.descent import hold_made_of
 from broker.items.ownership import custodian_of
 from broker.kernel.errors import Conflict, Invalid, NotFound
 from broker.kernel.ids import AgencyId, ItemId, NoticeId, Subject, new_id
@@ -36,7 +37,7 @@ class RecallService:
         async with self._work.begin() as tx:
             if await custodian_of(tx, item_id, owner) is None:
                 raise NotFound
-            affected = await repository.hold_made_of(tx, item_id)
+            affected = await hold_made_of(tx, item_id)
             now = await tx.clock()
             deadline = acknowledge_by or now + TIME_TO_ACKNOWLEDGE
             if deadline <= now:
@@ -81,7 +82,7 @@ class RecallService:
             if notice.lifted_at is not None:
                 raise Conflict("the notice was lifted already")
             # The same locks in the same order as when it was announced, so that no decision sees half of it.
-            await repository.hold_made_of(tx, notice.item)
+            await hold_made_of(tx, notice.item)
             now = await tx.clock()
             reached = await repository.lift(tx, notice.id, actor.sub, now)
             for grant in await suspension.suspended(tx, notice.owner, reached):

@@ -18,7 +18,9 @@ from broker.oversight.reports import Reports
 from broker.oversight.trail import AuditTrail
 from broker.policy.activation import in_force
 from broker.products.derive import DeriveService
+from broker.products.lead import LeadService
 from broker.products.review import ReviewService
+from broker.products.verification import VerificationService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
 from broker.release.repository import ReleaseRepository
@@ -50,6 +52,7 @@ def _services(held: Parts) -> Services:
     items = ItemWriter(held.sealer)
     door = held.door
     releases = ReleaseRepository(held.sealer)
+    derive = DeriveService(work, door, items)
     return Services(
         clock=clock,
         authenticator=_authenticator(held.settings, clock),
@@ -60,7 +63,9 @@ def _services(held: Parts) -> Services:
         callbacks=Callbacks(work, held.searches, held.settling, held.dispatcher, held.registry),
         door=door,
         reviews=ReviewService(work, door),
-        derive=DeriveService(work, door, items),
+        verifications=VerificationService(work, door),
+        derive=derive,
+        leads=LeadService(work, door, derive),
         releases=ReleaseService(work, door, releases),
         acceptances=AcceptanceService(work, releases),
         permissions=held.permissions,

@@ -46,7 +46,7 @@ async def write(work: UnitOfWork, sealer: Sealer, owner_url: str, leads: int) ->
             made.append(await _lead(tx, writer, case.id, pair))
     with psycopg.connect(owner_url) as connection, connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO review_state (item_id, completed_at, disagreements) VALUES (%s, now(), 0)",
+            "INSERT INTO review_state VALUES (%s, now(), 0, '{rita,rolf}', '{}')",
             [(item.id,) for item in itertools.chain.from_iterable(pairs)],
         )
     with psycopg.connect(owner_url, autocommit=True) as connection:

@@ -34,6 +34,16 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/releases/{release_id}/package"): {A, O},
     # review candidates
     ("POST", "/v1/items/{item_id}/reviews"): {R},
+    ("GET", "/v1/items/{item_id}/reviews"): {A, R, O},
+    # verify with the owner before relying on it
+    ("POST", "/v1/items/{item_id}/verification-requests"): {A},
+    ("GET", "/v1/verification-requests"): {A, O},
+    ("POST", "/v1/items/{item_id}/verifications"): {O},
+    ("GET", "/v1/items/{item_id}/verifications"): {A, R, O},
+    # act on a lead
+    ("POST", "/v1/items/{item_id}/actions"): {A},
+    ("GET", "/v1/items/{item_id}/actions"): {A, R, O},
+    ("POST", "/v1/items/{item_id}/outcomes"): {A},
     # ask for permission; the owner's side answers
     ("POST", "/v1/permission-requests"): {A},
     ("POST", "/v1/permission-requests/{request_id}/information"): {A},

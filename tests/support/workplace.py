@@ -18,7 +18,7 @@ from broker.decision.loader import Loader
 from broker.decision.service import DecisionService
 from broker.grants.model import Grant, Terms
 from broker.grants.service import GrantService
-from broker.items.model import Item
+from broker.items.model import Content, Item, Source
 from broker.items.reader import ItemReader
 from broker.items.writer import ItemWriter
 from broker.kernel.clock import SystemClock
@@ -27,8 +27,11 @@ from broker.kernel.words import Action, ItemKind
 from broker.policy.activation import PolicyInForce, activate
 from broker.policy.holder import Policies
 from broker.policy.snapshot import PolicySnapshot
-from broker.products.derive import DeriveService
-from broker.products.review import ReviewService
+from broker.products.derive import DeriveService, Draft, Part
+from broker.products.lead import LeadService
+from broker.products.review import Finding, Review, ReviewService
+from broker.products.review_outcome import Disposition
+from broker.products.verification import VerificationService
 from broker.provenance.lineage import Lineage
 from broker.release.acceptance import AcceptanceService
 from broker.release.holdings import ReleaseHoldings
@@ -44,6 +47,11 @@ from tests.support.postgres import Database
 
 ANALYST = Actor(sub="ana", agency="ICE-HSI", roles=("analyst",))
 OUTER_KEY = secrets.token_bytes(32)
+
+
+def reviewer(sub: str, agency: str = "ICE-HSI") -> Actor:
+    """Somebody who reviews."""
+    return Actor(sub=sub, agency=agency, roles=("reviewer",))
 
 
 def officer(agency: str) -> Actor:
@@ -74,13 +82,40 @@ class Workplace:
     releases: ReleaseService
     acceptances: AcceptanceService
     reviews: ReviewService
+    verifications: VerificationService
     derive: DeriveService
+    leads: LeadService
     writer: ItemWriter
 
     async def case(self, actor: Actor = ANALYST) -> CaseId:
         return (await self.cases.open(actor, f"HSI-{secrets.token_hex(4)}", "An invented case")).id
 
-    async def item(self, case: CaseId, *owners: str, kind: ItemKind = ItemKind.LEAD, **changes: Any) -> ItemId:
+    async def listed(self, case: CaseId, *owners: str, candidates: int = 2, **changes: Any) -> ItemId:
+        """A candidate list that nobody has reviewed, of a search that Ana asked for."""
+        content = {"candidates": [{"id": f"c{n}", "reference": f"R-{n}"} for n in range(1, candidates + 1)]}
+        kind = ItemKind.CANDIDATE_LIST
+        return await self.item(case, *owners, kind=kind, content=content, candidates=candidates, **changes)
+
+    async def review(self, item: str, sub: str, **dispositions: str) -> Review:
+        """One reviewer's dispositions of the named candidates."""
+        findings = tuple(Finding(candidate=c, disposition=Disposition(d), note=None) for c, d in dispositions.items())
+        return await self.reviews.record(reviewer(sub), item, findings)
+
+    async def lead(self, case: CaseId, *sources: str, kind: ItemKind = ItemKind.LEAD) -> ItemId:
+        """Something written from these items."""
+        part = Part(text="See the sources.", sources=tuple(Source(item=ItemId(one)) for one in sources))
+        draft = Draft(kind=kind, title="t", case_id=case, parts=(part,))
+        return (await self.derive.derive(ANALYST, draft, self.policy.bundle.purposes)).id
+
+    async def item(
+        self,
+        case: CaseId,
+        *owners: str,
+        kind: ItemKind = ItemKind.LEAD,
+        content: Content | None = None,
+        caveats: tuple[str, ...] = (),
+        **changes: Any,
+    ) -> ItemId:
         """An item of ICE-HSI's with a part of each owner, as it would have come of reviewed lists."""
         item_id = ItemId(new_id("itm"))
         item = Item(
@@ -94,12 +129,13 @@ class Workplace:
             candidates=0,
             created_at=datetime.now(UTC),
             lineage=Lineage(
-                markings=tuple(marking(owner, case_id=case) for owner in owners),
+                markings=tuple(marking(owner, case_id=case, caveats=caveats) for owner in owners),
                 roots=frozenset({item_id}) if kind is ItemKind.CANDIDATE_LIST else frozenset(),
             ),
         ).model_copy(update=changes)
-        part = {"text": "p", "owners": sorted(owners), "sources": []}
-        content = {"title": "t", "parts": [part]} if kind is not ItemKind.CANDIDATE_LIST else {"candidates": []}
+        if content is None:
+            part = {"text": "p", "owners": sorted(owners), "sources": []}
+            content = {"title": "t", "parts": [part]} if kind is not ItemKind.CANDIDATE_LIST else {"candidates": []}
         async with self.work.begin() as tx:
             await self.writer.write(tx, item, content)
         return item_id
@@ -160,6 +196,7 @@ async def workplace(
     held = policies or shipped_policies()
     writer = ItemWriter(sealer)
     door = DecisionService(work, loader(ItemReader(sealer), PolicyInForce(held)), holdings() if holdings else None)
+    derive = DeriveService(work, door, writer)
     try:
         async with work.begin() as tx:
             await activate(tx, held.current.bundle, "tests")
@@ -172,7 +209,9 @@ async def workplace(
             releases=ReleaseService(work, door, ReleaseRepository(sealer)),
             acceptances=AcceptanceService(work, ReleaseRepository(sealer)),
             reviews=ReviewService(work, door),
-            derive=DeriveService(work, door, writer),
+            verifications=VerificationService(work, door),
+            derive=derive,
+            leads=LeadService(work, door, derive),
             writer=writer,
         )
     finally:

@@ -14,10 +14,12 @@ from broker.api.schemas.items import (
     NewItem,
     NewReview,
     ReviewReply,
+    ReviewsReply,
     item_head,
     item_reply,
     marking_reply,
     review_reply,
+    reviews_reply,
 )
 from broker.api.strict_bodies import StrictRoute
 from broker.kernel.errors import NotFound
@@ -63,6 +65,8 @@ async def read_lineage(
             LineageSource(part=part, item=source.item, selector=source.selector) for part, source in ancestry.sources
         ],
         roots=sorted(ancestry.roots),
+        verified=sorted(ancestry.said.verified),
+        unconfirmed=sorted(ancestry.said.unconfirmed),
     )
 
 
@@ -75,3 +79,11 @@ async def review_item(
 ) -> ReviewReply:
     """Give candidates of a list their dispositions. Never by the one who asked for the search."""
     return review_reply(await held.reviews.record(caller.actor, item_id, body.findings()))
+
+
+@router.get("/{item_id}/reviews")
+async def read_reviews(
+    item_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.ITEM_READ))], held: ServicesDep
+) -> ReviewsReply:
+    """The dispositions of a list. Whoever may still give one is not shown the others' before."""
+    return reviews_reply(await held.reviews.read(caller.actor, item_id))

@@ -10,7 +10,8 @@ from broker.items.model import Item, Source
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, ItemId, ReviewId
 from broker.kernel.words import ItemKind
 from broker.products.derive import Draft, Part
-from broker.products.review import Disposition, Finding, Review
+from broker.products.review import Finding, Progress, Review, Reviews
+from broker.products.review_outcome import Disposition, ReviewState
 from broker.provenance.marking import Marking
 
 
@@ -121,15 +122,55 @@ class LineageReply(Reply):
     markings: list[MarkingReply]
     sources: list[LineageSource]
     roots: list[ItemId]
+    verified: list[AgencyId]
+    """Owners whose last word on exactly this item is that it is right."""
+    unconfirmed: list[AgencyId]
+    """Owners who did not confirm this, or something that it is made of."""
 
 
-class ReviewReply(Reply):
-    """What was recorded. `complete`: two people have given every candidate a disposition."""
+class ProgressReply(Reply):
+    """How far the review of a list is.
 
-    id: ReviewId
+    `complete`: it has all it needs, two people who agree on every candidate or, where they `disputed` some, a third who
+    has `resolved` it. `reviewers` have given every candidate a disposition.
+    """
+
     item: ItemId
+    state: ReviewState
     complete: bool
     reviewers: int
+    disputed: list[str]
+    resolved: bool
+
+
+class ReviewReply(ProgressReply):
+    """What was recorded."""
+
+    id: ReviewId
+
+
+class DispositionReply(Reply):
+    """One reviewer's word on one candidate."""
+
+    reviewer: str
+    disposition: Disposition
+    note: str | None
+    at: AwareDatetime
+
+
+class CandidateReviewReply(Reply):
+    """What was said of one candidate. `outcome` is null before two have been through the list."""
+
+    candidate: str
+    outcome: Disposition | None
+    dispositions: list[DispositionReply]
+
+
+class ReviewsReply(ProgressReply):
+    """What is on record of a list's review; what others said is `withheld` from whoever may still say something."""
+
+    withheld: bool
+    candidates: list[CandidateReviewReply]
 
 
 def item_head(item: Item) -> ItemHead:
@@ -154,7 +195,34 @@ def marking_reply(marking: Marking) -> MarkingReply:
 
 def review_reply(review: Review) -> ReviewReply:
     """The outward form of a review."""
-    return ReviewReply.model_validate(review.model_dump())
+    return ReviewReply(id=review.id, **_progress(review))
+
+
+def reviews_reply(reviews: Reviews) -> ReviewsReply:
+    """The outward form of all that is on record of a list's review."""
+    return ReviewsReply(
+        **_progress(reviews),
+        withheld=reviews.withheld,
+        candidates=[
+            CandidateReviewReply(
+                candidate=one.candidate,
+                outcome=one.outcome,
+                dispositions=[DispositionReply(**word.model_dump(exclude={"candidate"})) for word in one.words],
+            )
+            for one in reviews.candidates
+        ],
+    )
+
+
+def _progress(progress: Progress) -> dict[str, Any]:
+    return {
+        "item": progress.item,
+        "state": progress.state,
+        "complete": progress.state.settled,
+        "reviewers": progress.reviewers,
+        "disputed": list(progress.disputed),
+        "resolved": progress.state is ReviewState.RESOLVED,
+    }
 
 
 def _head(item: Item) -> dict[str, Any]:

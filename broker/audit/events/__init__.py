@@ -14,7 +14,14 @@ from broker.audit.events.grants import (
     GrantSuspended,
     GrantUsed,
 )
-from broker.audit.events.items import Decided, ItemDerived, ItemReviewed, ReleaseRead
+from broker.audit.events.items import (
+    Decided,
+    ItemDerived,
+    ItemReviewed,
+    ReleaseRead,
+    ReviewDisputed,
+    ReviewResolved,
+)
 from broker.audit.events.permission import (
     PermissionAcknowledged,
     PermissionAnswered,
@@ -25,6 +32,12 @@ from broker.audit.events.permission import (
 )
 from broker.audit.events.recall import NoticeAcknowledged, NoticeLifted, NoticeRecorded
 from broker.audit.events.release import CaveatsAccepted, PackageWithheld
+from broker.audit.events.reliance import (
+    ActionRecorded,
+    OutcomeRecorded,
+    VerificationAnswered,
+    VerificationRequested,
+)
 from broker.audit.events.search import (
     CallbackRefused,
     CaseClosed,
@@ -39,6 +52,7 @@ from broker.audit.events.service import AuditRead, CallRefused, PolicyActivated,
 
 __all__ = [
     "EVENTS",
+    "ActionRecorded",
     "Actor",
     "AuditEvent",
     "AuditRead",
@@ -62,6 +76,7 @@ __all__ = [
     "NoticeAcknowledged",
     "NoticeLifted",
     "NoticeRecorded",
+    "OutcomeRecorded",
     "PackageWithheld",
     "PermissionAcknowledged",
     "PermissionAnswered",
@@ -73,9 +88,13 @@ __all__ = [
     "PolicyRefused",
     "ReleaseRead",
     "ReportRead",
+    "ReviewDisputed",
+    "ReviewResolved",
     "SearchCancelled",
     "SearchRead",
     "SearchRequested",
+    "VerificationAnswered",
+    "VerificationRequested",
     "service_actor",
 ]
 

@@ -25,6 +25,23 @@ class ItemReviewed(AuditEvent):
     dispositions: int
 
 
+class ReviewDisputed(AuditEvent):
+    """Two reviewers have been through a list and disagree on some of its candidates."""
+
+    tag = "item:review:disputed"
+    item_id: str
+    review_id: str
+    candidates: int
+
+
+class ReviewResolved(AuditEvent):
+    """A third reviewer has given every disputed candidate a disposition."""
+
+    tag = "item:review:resolved"
+    item_id: str
+    review_id: str
+
+
 class Decided(AuditEvent):
     """A decision, Permit or Deny, with all that is needed to make it again years later."""
 
