@@ -12,9 +12,10 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -22,8 +23,9 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if
 from tenacity.wait import wait_random_exponential
 
 from broker.kernel import strict_json
+from broker.kernel.retry_after import retry_after
 from broker.kernel.strict_json import Json, NotStrictJson
-from broker.kernel.wire import Octets, WireFailure, WireFault, WireReply
+from broker.kernel.wire import Health, Octets, WireFailure, WireFault, WireReply
 
 MAX_CALLS: Final = 30
 """Calls that one dispatch may make, retries included: an adapter in a loop ends here."""
@@ -31,11 +33,20 @@ MAX_CALLS: Final = 30
 OnSent = Callable[[int], Awaitable[None]]
 """Told the number of each call, from 1, just before it goes out. What it raises stops the call."""
 
+MayRepeat = Callable[[Health], Awaitable[bool]]
+"""Asked before a call is repeated, and told what the one before said of the partner's health."""
+
+LONGEST_HELD: Final = 5.0
+"""Seconds that a call waits here before it is repeated; whoever is to wait for longer is told to come back."""
 _JSON: Final = "application/json"
-_TRANSIENT_STATUS: Final = frozenset({429, 500, 502, 503, 504})
+_BROKEN_STATUS: Final = frozenset({500, 502, 503, 504})
+_TRANSIENT_STATUS: Final = _BROKEN_STATUS | {429}
 _TRANSIENT_FAULT: Final = frozenset({WireFault.UNREACHABLE, WireFault.TIMED_OUT, WireFault.TRUNCATED})
 _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+")
 _JSON_TYPE: Final = re.compile(r"application/(?:[a-z0-9.-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?\s*\Z", re.IGNORECASE)
+
+
+_Said = TypeVar("_Said")
 
 
 @dataclass(slots=True)
@@ -52,11 +63,20 @@ class Budget:
     first_wait: float = 0.2
     longest_wait: float = 2.0
     on_sent: OnSent | None = None
+    may_repeat: MayRepeat | None = None
+    whole_call: bool = True
+    """Whether `call_seconds` is what the register gives the partner, and not less because the search ends before."""
     calls: int = field(default=0, init=False)
     """Calls made, repeated ones included."""
     repeated: int = field(default=0, init=False)
     hook_error: Exception | None = field(default=None, init=False)
-    """What `on_sent` raised: our own side's trouble, which must not be taken for the partner's."""
+    """What a hook raised: our own side's trouble, which must not be taken for the partner's."""
+    health: Health | None = field(default=None, init=False)
+    """What the last call said of the partner; None before the first."""
+    passing: bool = field(default=False, init=False)
+    """Whether the last call failed in a way that may pass."""
+    again_after: float | None = field(default=None, init=False)
+    """Seconds after which the search may be asked once more; set where the wait is too long to be held here."""
     _begun: float = field(default_factory=time.monotonic, init=False)
 
     async def spend(self, *, repeat: bool) -> None:
@@ -68,16 +88,43 @@ class Budget:
             self.repeated += 1
             self.retries -= 1
         if self.on_sent is not None:
-            try:
-                await self.on_sent(self.calls)
-            except Exception as error:
-                self.hook_error = error
-                raise
+            await self._hooked(self.on_sent(self.calls))
+        self.health, self.passing = Health.UNKNOWN, True
 
-    def exhausted(self, state: RetryCallState) -> bool:
+    def ended(self, end: WireReply | WireFault) -> None:
+        """Note what the last call came to."""
+        if isinstance(end, WireReply):
+            faulty, self.passing = end.status in _BROKEN_STATUS, end.status in _TRANSIENT_STATUS
+        else:
+            faulty = self.passing = end in _TRANSIENT_FAULT
+        cut = end is WireFault.TIMED_OUT and not self.whole_call
+        self.health = Health.UNKNOWN if cut else Health.FAULTY if faulty else Health.SOUND
+
+    def pause(self, state: RetryCallState) -> float:
+        """Seconds until the next repeat: growing and random, and not before the partner wants it."""
+        grown = wait_random_exponential(multiplier=self.first_wait, max=self.longest_wait)(state)
+        outcome = state.outcome
+        reply = None if outcome is None or outcome.failed else outcome.result()
+        return max(grown, reply.retry_after or 0.0) if isinstance(reply, WireReply) else grown
+
+    async def exhausted(self, state: RetryCallState) -> bool:
         """Whether the next repeat is one too many, or would come too late; tenacity asks this after each attempt."""
         elapsed = time.monotonic() - self._begun
-        return self.retries <= 0 or elapsed + state.upcoming_sleep >= self.total_seconds
+        if self.retries <= 0 or elapsed + state.upcoming_sleep >= self.total_seconds:
+            return True
+        if self.may_repeat is not None and not await self._hooked(self.may_repeat(self.health or Health.UNKNOWN)):
+            return True
+        if state.upcoming_sleep > LONGEST_HELD:
+            self.again_after = state.upcoming_sleep
+            return True
+        return False
+
+    async def _hooked(self, asking: Awaitable[_Said]) -> _Said:
+        try:
+            return await asking
+        except Exception as error:
+            self.hook_error = error
+            raise
 
 
 class Transport:
@@ -148,8 +195,8 @@ class Wire:
         if not idempotent:
             return await self._exchange(request, repeat=False)
         retrying = AsyncRetrying(
-            stop=self._budget.exhausted,
-            wait=wait_random_exponential(multiplier=self._budget.first_wait, max=self._budget.longest_wait),
+            stop=self._budget.exhausted,  # type: ignore[arg-type]  # It is awaited; their types do not say so.
+            wait=self._budget.pause,
             retry=retry_if_exception(_passing) | retry_if_result(_transient),
             retry_error_callback=_last,
         )
@@ -177,6 +224,15 @@ class Wire:
 
     async def _exchange(self, request: httpx.Request, *, repeat: bool) -> WireReply:
         await self._budget.spend(repeat=repeat)
+        try:
+            reply = await self._within_time(request)
+        except WireFailure as failure:
+            self._budget.ended(failure.fault)
+            raise
+        self._budget.ended(reply)
+        return reply
+
+    async def _within_time(self, request: httpx.Request) -> WireReply:
         try:
             async with asyncio.timeout(self._budget.call_seconds):
                 response = await self._begin(request)
@@ -217,17 +273,18 @@ async def _read(response: httpx.Response, limit: int, accept: str) -> WireReply:
         raise WireFailure(WireFault.ENCODED)
     body = await _bounded(response, limit)
     failed = response.status_code >= 400
+    later = retry_after(response.headers.get("retry-after"), datetime.now(UTC)) if failed else None
     said = response.headers.get("content-type", "")
     if accept != _JSON and said.partition(";")[0].strip().lower() == accept:
-        return WireReply(response.status_code, None, body)
+        return WireReply(response.status_code, None, body, later)
     if accept != _JSON and not failed:
         raise WireFailure(WireFault.WRONG_CONTENT_TYPE)
     try:
-        return WireReply(response.status_code, _parse(body, said))
+        return WireReply(response.status_code, _parse(body, said), retry_after=later)
     except WireFailure:
         # What matters of an error is its status; many gateways send a page of HTML with it.
         if failed:
-            return WireReply(response.status_code, None)
+            return WireReply(response.status_code, None, retry_after=later)
         raise
 
 

@@ -30,6 +30,13 @@ class Limits(BaseModel):
     """A deadline of its own for the legs of a partner that takes long; unset, the search's deadline rules."""
     reply_bytes: int = Field(default=1_000_000, gt=0, le=50_000_000)
     attempts: int = Field(default=3, ge=1, le=10)
+    """Calls that may be made for one search, the first one included; repeated ones also need the partner's budget."""
+    concurrent: int = Field(default=16, ge=1, le=1000)
+    """Calls at this partner at a time, by all workers together."""
+    per_second: float | None = Field(default=None, gt=0, le=10_000)
+    """Calls a second in the long run, by all workers together; unset, as many as come."""
+    burst: int = Field(default=5, ge=1, le=10_000)
+    """Calls at once after a rest, where `per_second` is set."""
 
 
 class PartnerEntry(BaseModel):

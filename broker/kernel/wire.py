@@ -31,6 +31,17 @@ class WireFault(StrEnum):
     """More calls were asked for than one dispatch may make; nothing was sent."""
 
 
+class Health(StrEnum):
+    """What one call says of the partner's side, whatever it says of the search."""
+
+    SOUND = "sound"
+    """It answered: with a refusal or with nonsense, too."""
+    FAULTY = "faulty"
+    """It did not answer in the time that the register gives it, or said that its side broke."""
+    UNKNOWN = "unknown"
+    """We hung up before that time was over, because the search was."""
+
+
 class WireFailure(Exception):
     """An exchange failed. Adapters let it pass: dispatch turns it into an outcome."""
 
@@ -55,3 +66,5 @@ class WireReply:
     json: Json = field(repr=False)
     octets: bytes | None = field(default=None, repr=False)
     """The body as it came, for a call that asked for another type than JSON; None if it is of any other type."""
+    retry_after: float | None = None
+    """Seconds after which the partner asks to be called again."""

@@ -15,7 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from broker.kernel.ids import PartnerId
-from broker.kernel.wire import WireFailure, WireFault
+from broker.kernel.wire import Health, WireFailure, WireFault
 from broker.partners.callbacks import api_key
 from broker.partners.contract import (
     Answered,
@@ -32,7 +32,7 @@ from broker.partners.contract import (
     TimedOut,
 )
 from broker.partners.registry import Partner, Registry
-from broker.transport import Budget, OnSent, Transport, Wire
+from broker.transport import Budget, MayRepeat, OnSent, Transport, Wire
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ _FROM_POLL: Final[tuple[type[Outcome], ...]] = (
     TimedOut,
 )
 _FROM_CALLBACK: Final[tuple[type[Outcome], ...]] = (Answered, NoHit, StillPending, Failed)
-_GRACE_SECONDS: Final = 0.5
+_GRACE_SECONDS: Final = 0.1
 """How long a cancelled adapter may take to let go before it is left behind."""
 
 
@@ -60,6 +60,22 @@ class Dispatched:
     """Calls that went out on the wire, retries included."""
     retries: int
     """Calls among them that repeated an earlier one, with the same transaction id and the same bytes."""
+    health: Health | None
+    """What the last call said of the partner's side; None if no call went out."""
+    passing: bool
+    """Whether the last call failed in a way that may pass."""
+    again_after: float | None
+    """Seconds after which it may be asked once more, where the partner wants a longer wait than is held here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leave:
+    """What the caller of one dispatch allows it."""
+
+    seconds: float
+    repeats: bool
+    on_sent: OnSent | None
+    may_repeat: MayRepeat | None
 
 
 class Dispatcher:
@@ -70,20 +86,29 @@ class Dispatcher:
         self._transport = transport
 
     async def search(
-        self, entry_id: PartnerId, order: SearchOrder, *, deadline_seconds: float, on_sent: OnSent | None = None
+        self,
+        entry_id: PartnerId,
+        order: SearchOrder,
+        *,
+        deadline_seconds: float,
+        on_sent: OnSent | None = None,
+        may_repeat: MayRepeat | None = None,
+        once: bool = False,
     ) -> Dispatched:
-        """Submit *order*.
+        """Submit *order*; *once*: no call is repeated, whatever comes of it.
 
-        *on_sent* is awaited before each call goes out, with its number from 1; what it raises stops the call and is
-        raised here, as it is the caller's trouble and not the partner's. So is a cancellation of the caller. Nothing
-        else is raised but `KeyError` for a partner that is not registered, which the caller has ruled out.
+        *on_sent* is awaited before each call goes out, with its number from 1, and *may_repeat* before one is
+        repeated; what they raise stops the call and is raised here, as it is the caller's trouble and not the
+        partner's. So is a cancellation of the caller. Nothing else is raised but `KeyError` for a partner that is not
+        registered, which the caller has ruled out.
         """
         partner = self._partner(entry_id)
 
         async def ask(wire: Wire) -> Outcome:
             return await partner.adapter.search(order, wire)
 
-        return await self._dispatch(partner, order, ask, _FROM_SEARCH, deadline_seconds, on_sent)
+        leave = _Leave(deadline_seconds, not once, on_sent, may_repeat)
+        return await self._dispatch(partner, order, ask, _FROM_SEARCH, leave)
 
     async def poll(
         self,
@@ -94,13 +119,14 @@ class Dispatcher:
         deadline_seconds: float,
         on_sent: OnSent | None = None,
     ) -> Dispatched:
-        """Ask what became of a submitted order; otherwise as `search`."""
+        """Ask what became of a submitted order. No call is repeated: whoever polls asks again by itself."""
         partner = self._partner(entry_id)
 
         async def ask(wire: Wire) -> Outcome:
             return await partner.adapter.poll(order, task_id, wire)
 
-        return await self._dispatch(partner, order, ask, _FROM_POLL, deadline_seconds, on_sent)
+        leave = _Leave(deadline_seconds, repeats=False, on_sent=on_sent, may_repeat=None)
+        return await self._dispatch(partner, order, ask, _FROM_POLL, leave)
 
     def callback(self, entry_id: PartnerId, order: OrderTerms, body: bytes, query: Mapping[str, str]) -> Outcome:
         """Read a late answer. The caller has verified its signature and that it belongs to this order (contract.py)."""
@@ -125,16 +151,17 @@ class Dispatcher:
         order: OrderTerms,
         ask: Callable[[Wire], Awaitable[Outcome]],
         allowed: tuple[type[Outcome], ...],
-        deadline_seconds: float,
-        on_sent: OnSent | None,
+        leave: _Leave,
     ) -> Dispatched:
         limits = partner.entry.limits
         budget = Budget(
-            total_seconds=deadline_seconds,
-            call_seconds=min(limits.call_seconds, deadline_seconds),
+            total_seconds=leave.seconds,
+            call_seconds=min(limits.call_seconds, leave.seconds),
+            whole_call=limits.call_seconds <= leave.seconds,
             reply_bytes=limits.reply_bytes,
-            retries=limits.attempts - 1,
-            on_sent=on_sent,
+            retries=limits.attempts - 1 if leave.repeats else 0,
+            on_sent=leave.on_sent,
+            may_repeat=leave.may_repeat,
         )
         key, header = api_key(partner.secret()), partner.entry.key_header
         wire = self._transport.wire(partner.url, budget, bearer=key, key_header=header)
@@ -146,10 +173,17 @@ class Dispatcher:
             except (Exception, SystemExit) as error:  # noqa: BLE001 - an adapter is not trusted; logged with its trace
                 return _outcome_of(error, partner)
 
-        outcome = await _within(guarded(), deadline_seconds)
+        outcome = await _within(guarded(), leave.seconds)
         if budget.hook_error is not None:
             raise budget.hook_error
-        return Dispatched(_checked(outcome, allowed, order, partner), budget.calls, budget.repeated)
+        return Dispatched(
+            outcome=_checked(outcome, allowed, order, partner),
+            calls=budget.calls,
+            retries=budget.repeated,
+            health=budget.health,
+            passing=budget.passing,
+            again_after=budget.again_after,
+        )
 
 
 async def _within(asking: Coroutine[Any, Any, Outcome], seconds: float) -> Outcome:

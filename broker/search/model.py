@@ -48,6 +48,8 @@ class Leg(_Value):
     task_id: str | None
     calls: int
     """Calls that asked the partner to search; all but the first are retries of the same search."""
+    polls: int
+    """How often it was asked what became of the search."""
     deadline_at: AwareDatetime
 
 

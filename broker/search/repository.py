@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from broker.kernel.ids import AgencyId, SearchId, TransactionId
 from broker.kernel.words import LegState
@@ -51,7 +51,7 @@ class SearchRepository:
             )
         )
         await tx.execute(
-            insert(_LEGS),
+            insert(_LEGS).values(due_at=func.clock_timestamp()),
             [
                 {
                     **leg.model_dump(mode="python"),
@@ -171,5 +171,6 @@ def _leg(row: Any) -> Leg:
         item_id=row.item_id,
         task_id=row.task_id,
         calls=row.calls,
+        polls=row.polls,
         deadline_at=row.deadline_at,
     )

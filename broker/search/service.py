@@ -165,6 +165,7 @@ class SearchService:
                     item_id=None,
                     task_id=None,
                     calls=0,
+                    polls=0,
                     deadline_at=deadline,
                 )
             )

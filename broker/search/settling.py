@@ -19,6 +19,8 @@ from broker.storage.unit_of_work import Transaction, UnitOfWork
 Ending = Answered | NoHit | Refused | Failed | TimedOut
 """Outcomes after which nothing more is expected."""
 
+CIRCUIT_OPEN: Final = "circuit_open"
+"""Why a leg waits, or ended unsent: its partner has not been answering anybody."""
 _TOO_LATE: Final = "no answer before the deadline"
 
 
@@ -62,7 +64,10 @@ class Settling:
                     await self._end(tx, actor, search_id, leg, LegState.TIMED_OUT, _TOO_LATE, None)
 
     async def expire(self, actor: Actor, transaction_id: TransactionId) -> None:
-        """End a leg whose deadline has passed, whether or not its partner is still in the register."""
+        """End a leg whose deadline has passed, whether or not its partner is still in the register.
+
+        One that could not go out, because the partner has not been answering, says so instead.
+        """
         await self._end_unasked(actor, transaction_id, LegState.TIMED_OUT, _TOO_LATE)
 
     async def refuse(self, actor: Actor, transaction_id: TransactionId, reason: str) -> None:
@@ -72,8 +77,11 @@ class Settling:
     async def _end_unasked(self, actor: Actor, transaction_id: TransactionId, state: LegState, reason: str) -> None:
         async with self._work.begin() as tx:
             held = await self._searches.hold_leg(tx, transaction_id)
-            if held is not None and not held[1].state.final:
-                await self._end(tx, actor, held[0], held[1], state, reason, None)
+            if held is None or held[1].state.final:
+                return
+            if state is LegState.TIMED_OUT and held[1].reason == CIRCUIT_OPEN:
+                state, reason = LegState.PARTNER_ERROR, CIRCUIT_OPEN
+            await self._end(tx, actor, held[0], held[1], state, reason, None)
 
     async def _end(
         self,

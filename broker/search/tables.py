@@ -1,12 +1,14 @@
 """Tables of searches, their legs, their probes, and answers held in quarantine."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from broker.storage.columns import document, moment, octets
+
+_OPEN: Final = "state IN ('queued', 'sent', 'pending')"
 
 
 class SearchRow(SQLModel, table=True):
@@ -36,8 +38,16 @@ class LegRow(SQLModel, table=True):
     __tablename__ = "search_leg"
     __table_args__ = (
         UniqueConstraint("search_id", "partner"),
-        Index("search_leg_open", "deadline_at", postgresql_where=text("state IN ('queued', 'sent', 'pending')")),
+        Index("search_leg_open", "deadline_at", postgresql_where=text(_OPEN)),
         Index("search_leg_by_partner", "partner", "requested_at"),
+        Index("search_leg_due", "partner", "due_at", postgresql_where=text(_OPEN)),
+        Index(
+            "search_leg_leased",
+            "partner",
+            "leased_until",
+            postgresql_where=text(f"leased_until IS NOT NULL AND {_OPEN}"),
+        ),
+        Index("search_leg_sent", "partner", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
     )
 
     transaction_id: str = Field(primary_key=True)
@@ -51,6 +61,31 @@ class LegRow(SQLModel, table=True):
     requested_at: datetime = Field(sa_column=moment())
     deadline_at: datetime = Field(sa_column=moment())
     ended_at: datetime | None = Field(sa_column=moment(nullable=True))
+    sent_at: datetime | None = Field(sa_column=moment(nullable=True))
+    """When its first call went out."""
+    polls: int = Field(default=0)
+    due_at: datetime = Field(sa_column=moment())
+    """While it is open: when a worker is to look after it next."""
+    leased_until: datetime | None = Field(sa_column=moment(nullable=True))
+    """A worker is looking after it, and says so again before then; if it does not, another one takes over."""
+
+
+class LineRow(SQLModel, table=True):
+    """What all workers together know of one partner: whether it answers, and how much it may be called."""
+
+    __tablename__ = "partner_line"
+
+    partner: str = Field(primary_key=True)
+    circuit: str
+    failures: int
+    openings: int
+    until: datetime | None = Field(sa_column=moment(nullable=True))
+    retries_left: float
+    retried_at: datetime | None = Field(sa_column=moment(nullable=True))
+    counted_until: datetime = Field(sa_column=moment())
+    """Searches first sent until then have earned their part of the budget."""
+    tokens: float
+    tokens_at: datetime = Field(sa_column=moment())
 
 
 class ProbeRow(SQLModel, table=True):

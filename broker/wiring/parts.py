@@ -24,6 +24,7 @@ from broker.release.answers import AnswerService
 from broker.release.holdings import ReleaseHoldings
 from broker.release.permission_repository import PermissionRepository
 from broker.release.requests import PermissionService
+from broker.search.asking import LegAsking
 from broker.search.repository import SearchRepository
 from broker.search.run import SearchRun
 from broker.search.service import RUN_JOB
@@ -83,9 +84,9 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     try:
         async with Transport() as transport:
             dispatcher = Dispatcher(registry, transport)
-            run = SearchRun(work, searches, settling, dispatcher, registry, clock, settings.base_url)
+            asking = LegAsking(work, searches, settling, dispatcher, registry, clock, settings.base_url)
+            run = SearchRun(work, searches, settling, asking, clock)
             jobs = JobQueue(_conninfo(app_url), {RUN_JOB: run.run})
-            run.jobs = jobs
             door = DecisionService(work, Loader(ItemReader(sealer), PolicyInForce(policies)), ReleaseHoldings())
             grants = GrantService(work)
             asked = PermissionRepository(sealer)

@@ -10,7 +10,6 @@ from broker.wiring.parts import parts
 from broker.wiring.policies import PolicyFollower
 
 _RELOAD_SECONDS = 1.0
-_SWEEP_SECONDS = 1.0
 _TAKEOVER_SECONDS = 1.0
 _EXPIRY_SECONDS = 10.0
 """How often these are looked after."""
@@ -18,7 +17,7 @@ _CONCURRENCY = 20
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
-    """A worker: runs jobs, takes over those of workers that died, ends overdue legs, sequences the audit.
+    """A worker: runs jobs, takes over what workers that died left, looks after open legs, sequences the audit.
 
     Once *stop* is set, jobs under way get a few seconds to finish; what does not is taken over by another worker.
     """
@@ -27,7 +26,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         duties = (
             held.jobs.work(concurrency=_CONCURRENCY),
             every(_TAKEOVER_SECONDS, "stalled jobs", held.jobs.take_over_stalled),
-            every(_SWEEP_SECONDS, "overdue legs", held.run.sweep),
+            held.run.serve(),
             every(_RELOAD_SECONDS, "policy in force", PolicyFollower(held).look),
             every(_EXPIRY_SECONDS, "permission requests", held.permissions.expire_overdue),
             run_sequencer(held.work, signer),

@@ -61,6 +61,7 @@ def search() -> tuple[Search, Leg]:
         item_id=None,
         task_id=None,
         calls=1,
+        polls=0,
         deadline_at=NOW,
     )
     made = Search(
