@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from adapters.cbp.standin import build as build_cbp
 from adapters.dmv.standin import build as build_dmv
 from adapters.dos.standin import build as build_dos
+from adapters.vendor.standin import build as build_vendor
 
 FOLDER: Final = Path(__file__).parent.parent / "openapi" / "partners"
 _HEAD: Final = "# Exported from the stand-in by `python -m adapters.openapi`; do not edit.\n"
@@ -22,6 +23,7 @@ _STANDINS: Final[Mapping[str, Callable[[Mapping[str, str]], FastAPI]]] = {
     "cbp": build_cbp,
     "dmv": build_dmv,
     "dos": build_dos,
+    "vendor": build_vendor,
 }
 
 

@@ -4,6 +4,7 @@ from adapters.cbp.standin import build as build_cbp
 from adapters.dmv.standin import build as build_dmv
 from adapters.dos.standin import build as build_dos
 from adapters.faces.samples import hit_probe, stranger_probe
+from adapters.vendor.standin import build as build_vendor
 from broker.partners import conformance
 from tests.contract.serving import serving
 
@@ -32,6 +33,12 @@ def dos_url(settings):
 @pytest.fixture(scope="session")
 def dmv_url(settings):
     with serving(build_dmv(settings)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def vendor_url(settings):
+    with serving(build_vendor(settings)) as url:
         yield url
 
 

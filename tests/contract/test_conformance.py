@@ -10,6 +10,7 @@ from adapters.cbp.adapter import CbpAdapter
 from adapters.dmv import itl
 from adapters.dmv.adapter import DmvAdapter
 from adapters.dos.adapter import DosAdapter
+from adapters.vendor.adapter import VendorAdapter
 from broker.kernel.ids import new_id
 from broker.partners import conformance
 from broker.partners.contract import (
@@ -39,6 +40,11 @@ def test_the_dos_adapter_conforms(check, dos_url, subject_of):
 @pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
 def test_the_dmv_adapter_conforms(check, dmv_url, subject_of):
     asyncio.run(check(subject_of(DmvAdapter(), dmv_url, "drivers", media_type=itl.MEDIA_TYPE)))
+
+
+@pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
+def test_the_vendor_adapter_conforms(check, vendor_url, subject_of):
+    asyncio.run(check(subject_of(VendorAdapter(), vendor_url, "images", key_header="X-Api-Key")))
 
 
 class _TakesCutFiles(DmvAdapter):
