@@ -18,6 +18,7 @@ from broker.api.routes import (
     health,
     items,
     leads,
+    notifications,
     permissions,
     recall,
     register,
@@ -58,7 +59,7 @@ def bare_app() -> FastAPI:
     )
     problems.install(app)
     modules = (cases, searches, items, verifications, leads, releases, permissions, grants, recall, register, audit)
-    for module in (*modules, callbacks, health):
+    for module in (*modules, notifications, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, ordinary=_ORDINARY_BODY, with_probe=BODY_BYTES)
     describe(app)

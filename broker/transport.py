@@ -203,6 +203,29 @@ class Wire:
         reply: WireReply = await retrying(self._attempt(request))
         return reply
 
+    @property
+    def target(self) -> str:
+        """The base URL's path and query, exactly as `tell` puts them on the wire."""
+        return self._base.raw_path.decode("ascii")
+
+    async def tell(self, body: bytes, headers: Mapping[str, str]) -> int:
+        """POST *body*, which is JSON, to the base URL itself, once; the status that came. Raises `WireFailure`.
+
+        Only the status counts, so no byte of the reply's body is read.
+        """
+        sent = {**self._headers, "Content-Type": "application/json", **headers}
+        request = self._client.build_request("POST", self._base, headers=sent, content=body)
+        await self._budget.spend(repeat=False)
+        try:
+            async with asyncio.timeout(self._budget.call_seconds):
+                response = await self._begin(request)
+                await response.aclose()
+        except TimeoutError:
+            raise WireFailure(WireFault.TIMED_OUT) from None
+        if 300 <= response.status_code < 400:
+            raise WireFailure(WireFault.REDIRECTED)
+        return response.status_code
+
     def _request(self, method: str, url: httpx.URL, body: Octets | None, accept: str | None) -> httpx.Request:
         headers = dict(self._headers)
         if accept is not None:

@@ -8,6 +8,7 @@ from broker.cases.service import CaseService
 from broker.decision.service import DecisionService
 from broker.grants.service import GrantService
 from broker.kernel.clock import Clock
+from broker.notify.inbox import InboxService
 from broker.oversight.reports import Reports
 from broker.oversight.trail import AuditTrail
 from broker.partners.registry import Registry
@@ -47,6 +48,7 @@ class Services:
     answers: AnswerService
     grants: GrantService
     recall: RecallService
+    inbox: InboxService
     trail: AuditTrail
     reports: Reports
     digest_in_force: Callable[[], Awaitable[str | None]]

@@ -22,6 +22,7 @@ PermissionRequestId = NewType("PermissionRequestId", str)
 NoticeId = NewType("NoticeId", str)
 VerificationId = NewType("VerificationId", str)
 VerificationRequestId = NewType("VerificationRequestId", str)
+NotificationId = NewType("NotificationId", str)
 
 AgencyId = NewType("AgencyId", str)
 PurposeId = NewType("PurposeId", str)

@@ -108,6 +108,8 @@ class PolicyBundle:
     files: Mapping[str, bytes]
     agencies: Tree
     agency_titles: Mapping[str, AgencyTitle]
+    notified_at: Mapping[str, str]
+    """Where an agency has messages sent: its registered URL. Agencies without one read them here."""
     purposes: Tree
     purpose_titles: Mapping[str, str]
     civil_purposes: frozenset[str]

@@ -58,6 +58,7 @@ class Act(StrEnum):
     GRANT_CONFIRM = "grant_confirm"
     GRANT_REVOKE = "grant_revoke"
     GRANT_READ = "grant_read"
+    NOTIFICATION_READ = "notification_read"
     PARTNER_READ = "partner_read"
     POLICY_READ = "policy_read"
     AUDIT_READ = "audit_read"

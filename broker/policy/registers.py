@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 from broker.kernel.partner import PartnerEntry
 from broker.kernel.tree import Tree, TreeError
@@ -30,11 +30,16 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class _Notify(_Entry):
+    url: HttpUrl
+
+
 class _Agency(_Entry):
     id: Annotated[str, Field(pattern=AGENCY_ID)]
     parent: str | None = None
     title: _Line
     address: _Line
+    notify: _Notify | None = None
 
 
 class _Purpose(_Entry):
@@ -54,6 +59,7 @@ class AgencyRegister(_Entry):
 
     tree: Tree
     titles: Mapping[str, AgencyTitle]
+    notified_at: Mapping[str, str]
 
 
 class PurposeRegister(_Entry):
@@ -77,7 +83,13 @@ def agencies(document: Document, faults: Faults) -> AgencyRegister:
     """Each agency with its parent; the border that counts is the root, the department."""
     found = _once(document, entries(document, _Agency, faults), faults)
     titles = {id_: AgencyTitle(title=entry.title, address=entry.address) for id_, (_, entry) in found.items()}
-    return AgencyRegister(tree=_tree(document, found, faults), titles=titles)
+    notified_at: dict[str, str] = {}
+    for id_, (line, entry) in found.items():
+        if entry.notify is not None:
+            notified_at[id_] = str(entry.notify.url)
+            for reason in _implausible_url(entry.notify.url):
+                faults.add(document.file, line, f"{id_!r}: {reason}")
+    return AgencyRegister(tree=_tree(document, found, faults), titles=titles, notified_at=notified_at)
 
 
 def purposes(document: Document, faults: Faults) -> PurposeRegister:
@@ -129,9 +141,12 @@ def partners(
 
 
 def _implausible(entry: PartnerEntry) -> Iterable[str]:
-    agreement, url = entry.agreement, entry.url
-    if agreement.valid_until < agreement.valid_from:
+    if entry.agreement.valid_until < entry.agreement.valid_from:
         yield "the agreement ends before it begins"
+    yield from _implausible_url(entry.url)
+
+
+def _implausible_url(url: HttpUrl) -> Iterable[str]:
     if url.scheme == "http" and not _loopback(url.host or ""):
         yield "plain http is for this machine only; use https"
     if url.username or url.password or url.query or url.fragment:

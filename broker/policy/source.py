@@ -167,6 +167,7 @@ class _Reader:
             files=MappingProxyType(dict(self._files)),
             agencies=agencies.tree,
             agency_titles=MappingProxyType(dict(agencies.titles)),
+            notified_at=MappingProxyType(dict(agencies.notified_at)),
             purposes=purposes.tree,
             purpose_titles=MappingProxyType(dict(purposes.titles)),
             civil_purposes=purposes.civil,

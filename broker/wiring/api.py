@@ -14,6 +14,7 @@ from broker.cases.service import CaseService
 from broker.items.writer import ItemWriter
 from broker.jobs.queue import every
 from broker.kernel.clock import SystemClock
+from broker.notify.inbox import InboxService
 from broker.oversight.reports import Reports
 from broker.oversight.trail import AuditTrail
 from broker.policy.activation import in_force
@@ -72,6 +73,7 @@ def _services(held: Parts) -> Services:
         answers=held.answers,
         grants=held.grants,
         recall=RecallService(work),
+        inbox=InboxService(work, held.receivers),
         trail=AuditTrail(work),
         reports=Reports(work, clock),
         digest_in_force=lambda: _digest_in_force(held),

@@ -15,6 +15,8 @@ from broker.items.writer import ItemWriter
 from broker.jobs.queue import JobQueue
 from broker.kernel.clock import SystemClock
 from broker.kernel.errors import ConfigurationError
+from broker.notify.courier import Courier
+from broker.notify.receivers import Receivers
 from broker.partners.dispatch import Dispatcher
 from broker.partners.registry import Registry
 from broker.policy.activation import PolicyInForce
@@ -56,6 +58,8 @@ class Parts:
     grants: GrantService
     permissions: PermissionService
     answers: AnswerService
+    receivers: Receivers
+    courier: Courier
 
 
 @asynccontextmanager
@@ -90,6 +94,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
             door = DecisionService(work, Loader(ItemReader(sealer), PolicyInForce(policies)), ReleaseHoldings())
             grants = GrantService(work)
             asked = PermissionRepository(sealer)
+            receivers = Receivers(policies.current.bundle.notified_at, keys)
             yield Parts(
                 settings=settings,
                 work=work,
@@ -106,6 +111,8 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
                 grants=grants,
                 permissions=PermissionService(work, door, asked),
                 answers=AnswerService(work, grants, asked),
+                receivers=receivers,
+                courier=Courier(work, transport, receivers),
             )
     finally:
         await engine.dispose()

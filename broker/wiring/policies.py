@@ -31,6 +31,7 @@ class PolicyWatch:
             if replaces != snapshot.digest:
                 await record(tx, PolicyActivated(actor=_POLICY_ACTOR, digest=snapshot.digest, replaces=replaces))
         self._held.registry.renew(snapshot.bundle.partners)
+        self._held.receivers.renew(snapshot.bundle.notified_at)
         self._activated = snapshot.digest
 
     async def look(self) -> None:
@@ -51,7 +52,10 @@ class PolicyWatch:
 
 
 class PolicyFollower:
-    """Keeps a worker's partners those of the policy in force. A worker makes no decision and activates nothing."""
+    """Keeps a worker's partners, and the agencies' addresses, those of the policy in force.
+
+    A worker makes no decision and activates nothing.
+    """
 
     def __init__(self, held: Parts) -> None:
         self._held = held
@@ -66,4 +70,5 @@ class PolicyFollower:
             snapshot = await self._in_force.unlocked(tx)
         if snapshot is not None:
             self._held.registry.renew(snapshot.bundle.partners)
+            self._held.receivers.renew(snapshot.bundle.notified_at)
             self._followed = snapshot.digest

@@ -29,6 +29,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             held.run.serve(),
             every(_RELOAD_SECONDS, "policy in force", PolicyFollower(held).look),
             every(_EXPIRY_SECONDS, "permission requests", held.permissions.expire_overdue),
+            held.courier.run(),
             run_sequencer(held.work, signer),
         )
         tasks = [asyncio.create_task(duty) for duty in duties]

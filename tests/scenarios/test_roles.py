@@ -57,6 +57,10 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/notices/{notice_id}/acknowledge"): {A, O},
     ("GET", "/v1/notices"): {A, O, U},
     ("GET", "/v1/notices/received"): {A, O, U},
+    # an agency's messages, for its own people; what could not be brought, for those who run the service
+    ("GET", "/v1/notifications"): {A, O, L},
+    ("POST", "/v1/notifications/{notification_id}/read"): {A, O, L},
+    ("GET", "/v1/notifications/undelivered"): {U, X},
     # record, confirm, revoke grants
     ("POST", "/v1/admin/grants"): {O, L},
     ("POST", "/v1/admin/grants/{grant_id}/confirm"): {O, L},
@@ -74,7 +78,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/partners"): {A, U, X},
 }
 FILLED = {"case_id": CASE, "search_id": SEARCH, "item_id": ITEM, "release_id": RELEASE, "grant_id": GRANT, "name": "x"}
-FILLED |= {"request_id": "prq_" + "a" * 26, "notice_id": "ntc_" + "a" * 26}
+FILLED |= {"request_id": "prq_" + "a" * 26, "notice_id": "ntc_" + "a" * 26, "notification_id": "ntf_" + "a" * 26}
 OPEN = {"/healthz", "/readyz", "/metrics", "/v1/callbacks/{partner}"}
 
 

@@ -22,6 +22,7 @@ from broker.audit.events.items import (
     ReviewDisputed,
     ReviewResolved,
 )
+from broker.audit.events.notification import NotificationDelivered, NotificationRead
 from broker.audit.events.permission import (
     PermissionAcknowledged,
     PermissionAnswered,
@@ -76,6 +77,8 @@ __all__ = [
     "NoticeAcknowledged",
     "NoticeLifted",
     "NoticeRecorded",
+    "NotificationDelivered",
+    "NotificationRead",
     "OutcomeRecorded",
     "PackageWithheld",
     "PermissionAcknowledged",
