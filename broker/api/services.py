@@ -17,6 +17,7 @@ from broker.products.derive import DeriveService
 from broker.products.lead import LeadService
 from broker.products.review import ReviewService
 from broker.products.verification import VerificationService
+from broker.recall.overdue import OverdueService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
 from broker.release.answers import AnswerService
@@ -48,6 +49,7 @@ class Services:
     answers: AnswerService
     grants: GrantService
     recall: RecallService
+    overdue: OverdueService
     inbox: InboxService
     trail: AuditTrail
     reports: Reports

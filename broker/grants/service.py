@@ -9,6 +9,7 @@ from broker.grants.checking import check
 from broker.grants.model import Grant, GrantStatus, Scope, Terms
 from broker.grants.recording import Standing, check_second, first_status, standing_of
 from broker.items.ownership import custodian_in_case, sides_of
+from broker.jobs.outbox import Happened, Message, post
 from broker.kernel.errors import Conflict, NotFound
 from broker.kernel.ids import AgencyId, GrantId, Subject, new_id
 from broker.kernel.tree import Tree
@@ -56,6 +57,10 @@ class GrantService:
             revocation_reason=None,
         )
         await repository.file(tx, grant)
+        if actor.agency != terms.owner:
+            # An owner is told of what somebody else has recorded for it.
+            about = {"grant": grant.id}
+            await post(tx, Message(to=terms.owner, subject=Happened.GRANT_RECORDED, about=about, at=now))
         await record(
             tx,
             GrantRecorded(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import select
 
 from broker.items.tables import ItemRow, MarkingRow
-from broker.kernel.ids import AgencyId, ItemId
+from broker.kernel.ids import AgencyId, ItemId, PartnerId
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction
 
@@ -36,6 +36,13 @@ async def sides_of(tx: Transaction, item_id: str, owner: AgencyId) -> frozenset[
         .where(_ITEMS.c.id == item_id, _MARKINGS.c.owner == owner)
     )
     return frozenset(AgencyId(one) for row in await tx.execute(statement) for one in row)
+
+
+async def systems_of(tx: Transaction, item_id: str, owner: AgencyId) -> frozenset[PartnerId | None]:
+    """The systems that the owner's parts of the item came from; None for a part that came from none."""
+    statement = select(_MARKINGS.c.source_system).where(_MARKINGS.c.item_id == item_id, _MARKINGS.c.owner == owner)
+    found = (await tx.execute(statement.distinct())).scalars()
+    return frozenset(None if one is None else PartnerId(one) for one in found)
 
 
 async def custodian_in_case(tx: Transaction, case_id: str, owner: AgencyId) -> AgencyId | None:

@@ -1,6 +1,7 @@
 """What the register of partners says of one outside system: data, read from ``policies/partners.yaml``."""
 
 from datetime import date
+from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
@@ -39,6 +40,23 @@ class Limits(BaseModel):
     """Calls at once after a rest, where `per_second` is set."""
 
 
+class Duty(StrEnum):
+    """A duty towards recipients that an owner's system can be exempt from."""
+
+    CORRECTION_NOTICE = "correction_notice"
+    """Telling recipients of a correction or dispute (5 USC 552a(c)(4))."""
+
+
+class Exemption(BaseModel):
+    """That one system is exempt from a duty, on what ground, and from which day on, in UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    duty: Duty
+    ground: str = Field(min_length=1, max_length=300)
+    valid_from: date
+
+
 class PartnerEntry(BaseModel):
     """One row of the register. The owner stands here and is never taken from what a partner says of itself."""
 
@@ -62,3 +80,9 @@ class PartnerEntry(BaseModel):
     caveats: tuple[str, ...] = ()
     """Codes of ``caveats.yaml`` put on every item that comes from this partner."""
     limits: Limits = Limits()
+    exemptions: tuple[Exemption, ...] = ()
+
+    def exempt_from(self, duty: Duty, day: date) -> str | None:
+        """The ground on which this system is exempt from *duty* on that day, if it is."""
+        grounds = [one.ground for one in self.exemptions if one.duty is duty and one.valid_from <= day]
+        return grounds[0] if grounds else None

@@ -30,6 +30,8 @@ class Notice(_Value):
     recorded_by: Subject
     recorded_at: AwareDatetime
     acknowledge_by: AwareDatetime
+    exempt_ground: str | None
+    """Why recipients need not acknowledge; None where they have to."""
     lifted_at: AwareDatetime | None
     affected: int
     """Items that are the one named or were made of it."""
@@ -51,6 +53,32 @@ class Delivery(_Value):
     person: str
     address: str
     acknowledge_by: AwareDatetime
+    exempt_ground: str | None
     acknowledged_by: Subject | None
     acknowledged_at: AwareDatetime | None
     lifted_at: AwareDatetime | None
+
+
+class Overdue(_Value):
+    """One copy whose recipient has not acknowledged in time."""
+
+    notice: NoticeId
+    disclosure: DisclosureId
+    release: ReleaseId
+    item: ItemId
+    owner: AgencyId
+    recipient: AgencyId
+    person: str
+    address: str
+    acknowledge_by: AwareDatetime
+    days: int
+    """Whole days since then."""
+    reminded_at: AwareDatetime | None
+
+
+class Reminder(_Value):
+    """That an agency is to be reminded of a notice."""
+
+    notice: NoticeId
+    owner: AgencyId
+    recipient: AgencyId

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import insert, select, text, update
 
-from broker.kernel.ids import ItemId, NoticeId
+from broker.kernel.ids import AgencyId, ItemId, NoticeId
 from broker.recall.model import Delivery, Notice, NoticeKind
 from broker.recall.tables import AffectedRow, DeliveryRow, NoticeRow
 from broker.storage.columns import table
@@ -27,7 +27,7 @@ FROM notice n
 """
 _DELIVERY: Final = """
 SELECT d.notice_id, d.disclosure_id, d.recipient, d.acknowledged_by, d.acknowledged_at, n.owner, n.kind, n.text,
-    n.acknowledge_by, n.lifted_at, x.release_id, x.item_id, x.person, x.address
+    n.acknowledge_by, n.exempt_ground, n.lifted_at, x.release_id, x.item_id, x.person, x.address
 FROM notice_delivery d JOIN notice n ON n.id = d.notice_id JOIN disclosure x ON x.id = d.disclosure_id
 """
 
@@ -39,6 +39,12 @@ async def add(tx: Transaction, notice: Notice, affected: tuple[ItemId, ...]) -> 
     rows = [{"notice_id": notice.id, "item_id": one, "standing": True} for one in affected]
     await tx.execute(insert(_AFFECTED), rows)
     return int((await tx.execute(_TELL, {"notice": notice.id, "items": list(affected)})).rowcount)
+
+
+async def recipients_of(tx: Transaction, notice_id: str) -> tuple[AgencyId, ...]:
+    """Whom a notice is for, each once."""
+    statement = select(_DELIVERIES.c.recipient).where(_DELIVERIES.c.notice_id == notice_id).distinct()
+    return tuple(AgencyId(one) for one in sorted((await tx.execute(statement)).scalars()))
 
 
 async def hold(tx: Transaction, notice_id: str) -> Notice | None:
@@ -120,6 +126,7 @@ def _notice(row: Any) -> Notice:
         recorded_by=row.recorded_by,
         recorded_at=row.recorded_at,
         acknowledge_by=row.acknowledge_by,
+        exempt_ground=row.exempt_ground,
         lifted_at=row.lifted_at,
         affected=row.affected,
         recipients=row.recipients,
@@ -140,6 +147,7 @@ def _delivery(row: Any) -> Delivery:
         person=row.person,
         address=row.address,
         acknowledge_by=row.acknowledge_by,
+        exempt_ground=row.exempt_ground,
         acknowledged_by=row.acknowledged_by,
         acknowledged_at=row.acknowledged_at,
         lifted_at=row.lifted_at,

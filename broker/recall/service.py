@@ -1,19 +1,22 @@
 """Correction and recall (R16): the owner speaks, passing on stops, and every recipient is told and acknowledges."""
 
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from broker.audit.events import Actor, NoticeAcknowledged, NoticeLifted, NoticeRecorded
 from broker.audit.recorder import record
 from broker.grants import suspension
 from broker.items.descent import hold_made_of
-from broker.items.ownership import custodian_of
+from broker.items.ownership import custodian_of, systems_of
+from broker.jobs.outbox import Happened, Message, post
 from broker.kernel.errors import Conflict, Invalid, NotFound
-from broker.kernel.ids import AgencyId, ItemId, NoticeId, Subject, new_id
+from broker.kernel.ids import AgencyId, ItemId, NoticeId, PartnerId, Subject, new_id
+from broker.kernel.partner import Duty, PartnerEntry
 from broker.kernel.words import Role
 from broker.recall import repository
 from broker.recall.model import Delivery, Notice, NoticeKind
-from broker.storage.unit_of_work import UnitOfWork
+from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 TIME_TO_ACKNOWLEDGE: Final = timedelta(days=10)
 """Unless the owner says another day."""
@@ -22,8 +25,10 @@ TIME_TO_ACKNOWLEDGE: Final = timedelta(days=10)
 class RecallService:
     """The use cases of taking back."""
 
-    def __init__(self, work: UnitOfWork) -> None:
+    def __init__(self, work: UnitOfWork, partners: Callable[[], Iterable[PartnerEntry]] = tuple) -> None:
+        """*partners* gives the register, for its exemptions; without it nothing is exempt."""
         self._work = work
+        self._partners = partners
 
     async def announce(
         self, actor: Actor, item_id: str, kind: NoticeKind, words: str, acknowledge_by: datetime | None
@@ -51,12 +56,14 @@ class RecallService:
                 recorded_by=Subject(actor.sub),
                 recorded_at=now,
                 acknowledge_by=deadline,
+                exempt_ground=self._exempt(await systems_of(tx, item_id, owner), now.date()),
                 lifted_at=None,
                 affected=len(affected),
                 recipients=0,
                 acknowledged=0,
             )
             recipients = await repository.add(tx, notice, affected)
+            await _tell(tx, notice.id, Happened.NOTICE_RECORDED, now)
             suspended = await suspension.suspend(tx, actor, owner, affected)
             await record(
                 tx,
@@ -69,6 +76,7 @@ class RecallService:
                     affected=len(affected),
                     recipients=recipients,
                     suspended=suspended,
+                    exempt_ground=notice.exempt_ground,
                 ),
             )
         return notice.model_copy(update={"recipients": recipients})
@@ -88,6 +96,7 @@ class RecallService:
             for grant in await suspension.suspended(tx, notice.owner, reached):
                 if not await repository.standing(tx, notice.owner, grant.terms.scope.items):
                     await suspension.resume(tx, actor, grant)
+            await _tell(tx, notice.id, Happened.NOTICE_LIFTED, now)
             await record(tx, NoticeLifted(actor=actor, notice_id=notice.id, owner=notice.owner))
         return notice.model_copy(update={"lifted_at": now})
 
@@ -111,3 +120,20 @@ class RecallService:
             if copies:
                 await record(tx, NoticeAcknowledged(actor=actor, notice_id=NoticeId(notice_id), copies=copies))
             return copies
+
+    def _exempt(self, systems: frozenset[PartnerId | None], day: date) -> str | None:
+        """The grounds, where every system that the owner's parts came from is exempt; a part from none is not."""
+        entries = {entry.id: entry for entry in self._partners()}
+        grounds = set()
+        for system in systems:
+            entry = entries.get(system) if system is not None else None
+            ground = entry.exempt_from(Duty.CORRECTION_NOTICE, day) if entry is not None else None
+            if ground is None:
+                return None
+            grounds.add(ground)
+        return "; ".join(sorted(grounds)) or None
+
+
+async def _tell(tx: Transaction, notice: NoticeId, subject: Happened, at: datetime) -> None:
+    for agency in await repository.recipients_of(tx, notice):
+        await post(tx, Message(to=agency, subject=subject, about={"notice": notice}, at=at))

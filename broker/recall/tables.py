@@ -21,6 +21,8 @@ class NoticeRow(SQLModel, table=True):
     recorded_by: str
     recorded_at: datetime = Field(sa_column=moment())
     acknowledge_by: datetime = Field(sa_column=moment())
+    exempt_ground: str | None
+    """Why recipients need not acknowledge; None where they have to."""
     lifted_by: str | None
     lifted_at: datetime | None = Field(sa_column=moment(nullable=True))
 
@@ -41,10 +43,14 @@ class DeliveryRow(SQLModel, table=True):
     """One disclosure whose recipient has to be told, and whether it has acknowledged."""
 
     __tablename__ = "notice_delivery"
-    __table_args__ = (Index("notice_delivery_by_recipient", "recipient", "notice_id"),)
+    __table_args__ = (
+        Index("notice_delivery_by_recipient", "recipient", "notice_id"),
+        Index("notice_delivery_open", "notice_id", postgresql_where=text("acknowledged_at IS NULL")),
+    )
 
     notice_id: str = Field(primary_key=True, foreign_key="notice.id")
     disclosure_id: str = Field(primary_key=True, foreign_key="disclosure.id")
     recipient: str
     acknowledged_by: str | None
     acknowledged_at: datetime | None = Field(sa_column=moment(nullable=True))
+    reminded_at: datetime | None = Field(sa_column=moment(nullable=True))

@@ -12,6 +12,7 @@ from broker.audit.events import Actor, PermissionAnswered
 from broker.audit.recorder import record
 from broker.grants.model import Evidence, Scope, Terms
 from broker.grants.service import GrantService
+from broker.jobs.outbox import Happened
 from broker.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from broker.kernel.ids import AgencyId, GrantId
 from broker.kernel.words import Role
@@ -19,6 +20,7 @@ from broker.policy.snapshot import PolicySnapshot
 from broker.release.permission import ANSWERS, GRANTING, Part, PartState, PermissionRequest
 from broker.release.permission_repository import PermissionRepository
 from broker.release.permission_sight import as_seen_by
+from broker.release.permission_told import tell
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 GRANT_LIFETIME: Final = timedelta(days=30)
@@ -91,6 +93,7 @@ class AnswerService:
             answered_at=now,
             grant_id=grant_id,
         )
+        await tell(tx, request.id, Happened.PERMISSION_ANSWERED, [request.component], now)
         await record(
             tx,
             PermissionAnswered(

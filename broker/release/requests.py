@@ -22,6 +22,7 @@ from broker.audit.recorder import record
 from broker.cases.service import find as find_case
 from broker.decision.service import Ancestry, DecisionService
 from broker.items.ownership import owners_of
+from broker.jobs.outbox import Happened
 from broker.kernel.errors import BrokerError, Conflict, Invalid, NotFound
 from broker.kernel.ids import AgencyId, ItemId, PermissionRequestId, Subject, new_id
 from broker.kernel.tree import Tree
@@ -31,6 +32,7 @@ from broker.release.model import ReleaseRequest
 from broker.release.permission import Part, PartState, PermissionRequest, Use
 from broker.release.permission_repository import PermissionRepository
 from broker.release.permission_sight import as_seen_by
+from broker.release.permission_told import tell
 from broker.storage.attempt import attempt
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
@@ -121,6 +123,8 @@ class PermissionService:
                 await self._requests.change(
                     tx, request.id, part.owner, state=PartState.SUBMITTED.value, information=said
                 )
+            told = [part.owner for part in asked_back]
+            await tell(tx, request.id, Happened.PERMISSION_INFORMED, told, await tx.clock())
             await record(tx, PermissionInformed(actor=actor, permission_request_id=request.id))
             return await self._own_request(tx, actor, request_id)
 
@@ -133,17 +137,21 @@ class PermissionService:
                 raise Conflict("every owner has answered; there is nothing to withdraw")
             for part in still_open:
                 await self._requests.change(tx, request.id, part.owner, state=PartState.WITHDRAWN.value)
+            told = [part.owner for part in still_open]
+            await tell(tx, request.id, Happened.PERMISSION_WITHDRAWN, told, await tx.clock())
             await record(tx, PermissionWithdrawn(actor=actor, permission_request_id=request.id))
             return await self._own_request(tx, actor, request_id)
 
     async def expire_overdue(self) -> int:
         """End the parts that nobody answered in time; how many requests there were."""
         async with self._work.begin() as tx:
-            overdue = await self._requests.overdue(tx, await tx.clock(), _EXPIRED_AT_ONCE)
+            now = await tx.clock()
+            overdue = await self._requests.overdue(tx, now, _EXPIRED_AT_ONCE)
             for request in overdue:
-                for part in request.parts:
-                    if part.state.open:
-                        await self._requests.change(tx, request.id, part.owner, state=PartState.EXPIRED.value)
+                silent = [part.owner for part in request.parts if part.state.open]
+                for owner in silent:
+                    await self._requests.change(tx, request.id, owner, state=PartState.EXPIRED.value)
+                await tell(tx, request.id, Happened.PERMISSION_EXPIRED, [request.component, *silent], now)
                 await record(tx, PermissionExpired(actor=SWEEPER, permission_request_id=request.id))
             return len(overdue)
 
@@ -183,6 +191,7 @@ class PermissionService:
             parts=tuple(_part(owner, seen, owned) for owner in sorted(asked)),
         )
         await self._requests.add(tx, request)
+        await tell(tx, request.id, Happened.PERMISSION_REQUESTED, asked, now)
         await record(
             tx,
             PermissionRequested(

@@ -22,6 +22,7 @@ from broker.products.derive import DeriveService
 from broker.products.lead import LeadService
 from broker.products.review import ReviewService
 from broker.products.verification import VerificationService
+from broker.recall.overdue import OverdueService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
 from broker.release.repository import ReleaseRepository
@@ -72,7 +73,8 @@ def _services(held: Parts) -> Services:
         permissions=held.permissions,
         answers=held.answers,
         grants=held.grants,
-        recall=RecallService(work),
+        recall=RecallService(work, held.registry.entries),
+        overdue=OverdueService(work),
         inbox=InboxService(work, held.receivers),
         trail=AuditTrail(work),
         reports=Reports(work, clock),

@@ -5,6 +5,7 @@ import asyncio
 from broker.audit.checkpoint import Signer
 from broker.audit.sequencer import run_sequencer
 from broker.jobs.queue import every
+from broker.recall.overdue import OverdueService
 from broker.settings import Settings
 from broker.wiring.parts import parts
 from broker.wiring.policies import PolicyFollower
@@ -12,6 +13,7 @@ from broker.wiring.policies import PolicyFollower
 _RELOAD_SECONDS = 1.0
 _TAKEOVER_SECONDS = 1.0
 _EXPIRY_SECONDS = 10.0
+_REMINDER_SECONDS = 60.0
 """How often these are looked after."""
 _CONCURRENCY = 20
 
@@ -29,6 +31,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             held.run.serve(),
             every(_RELOAD_SECONDS, "policy in force", PolicyFollower(held).look),
             every(_EXPIRY_SECONDS, "permission requests", held.permissions.expire_overdue),
+            every(_REMINDER_SECONDS, "overdue notices", OverdueService(held.work).remind),
             held.courier.run(),
             run_sequencer(held.work, signer),
         )

@@ -57,6 +57,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/notices/{notice_id}/acknowledge"): {A, O},
     ("GET", "/v1/notices"): {A, O, U},
     ("GET", "/v1/notices/received"): {A, O, U},
+    ("GET", "/v1/notices/overdue"): {A, O, U},
     # an agency's messages, for its own people; what could not be brought, for those who run the service
     ("GET", "/v1/notifications"): {A, O, L},
     ("POST", "/v1/notifications/{notification_id}/read"): {A, O, L},

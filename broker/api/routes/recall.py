@@ -12,8 +12,10 @@ from broker.api.schemas.recall import (
     NewNotice,
     NoticeList,
     NoticeReply,
+    OverdueList,
     delivery_reply,
     notice_reply,
+    overdue_reply,
 )
 from broker.api.strict_bodies import StrictRoute
 from broker.policy.question import Act
@@ -45,6 +47,13 @@ async def list_received_notices(caller: Reading, held: ServicesDep) -> DeliveryL
     """What the own agency has to be told about what it received, a thousand copies at most."""
     found = await held.recall.inbox(caller.actor, "", 1000)
     return DeliveryList(items=[delivery_reply(one) for one in found], next=None, complete=len(found) < 1000)
+
+
+@router.get("/notices/overdue")
+async def list_overdue_notices(caller: Reading, held: ServicesDep) -> OverdueList:
+    """Who has not acknowledged a notice of the own agency in time; for an auditor everybody's. A thousand at most."""
+    found = await held.overdue.page(caller.actor, 1001)
+    return OverdueList(items=[overdue_reply(one) for one in found[:1000]], next=None, complete=len(found) <= 1000)
 
 
 @router.post("/notices/{notice_id}/acknowledge")

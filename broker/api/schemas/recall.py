@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from broker.api.schemas.words import Body, Moment, Reply, Text
 from broker.kernel.ids import AgencyId, DisclosureId, ItemId, NoticeId, ReleaseId
-from broker.recall.model import Delivery, Notice, NoticeKind
+from broker.recall.model import Delivery, Notice, NoticeKind, Overdue
 
 
 class NewNotice(Body):
@@ -27,6 +27,7 @@ class NoticeReply(Reply):
     text: str
     recorded_at: AwareDatetime
     acknowledge_by: AwareDatetime
+    exempt_ground: str | None
     lifted_at: AwareDatetime | None
     affected: int
     recipients: int
@@ -53,6 +54,7 @@ class DeliveryReply(Reply):
     item: ItemId
     person: str
     acknowledge_by: AwareDatetime
+    exempt_ground: str | None
     acknowledged_at: AwareDatetime | None
     lifted_at: AwareDatetime | None
 
@@ -61,6 +63,30 @@ class DeliveryList(Reply):
     """What the caller's agency has to be told."""
 
     items: list[DeliveryReply]
+    next: str | None
+    complete: bool
+
+
+class OverdueReply(Reply):
+    """A copy whose recipient has not acknowledged in time, for the owner that announced the notice."""
+
+    notice: NoticeId
+    disclosure: DisclosureId
+    release: ReleaseId
+    item: ItemId
+    owner: AgencyId
+    recipient: AgencyId
+    person: str
+    address: str
+    acknowledge_by: AwareDatetime
+    days: int
+    reminded_at: AwareDatetime | None
+
+
+class OverdueList(Reply):
+    """Who has not acknowledged, the longest overdue first."""
+
+    items: list[OverdueReply]
     next: str | None
     complete: bool
 
@@ -79,3 +105,8 @@ def notice_reply(notice: Notice) -> NoticeReply:
 def delivery_reply(delivery: Delivery) -> DeliveryReply:
     """The outward form of a delivery."""
     return DeliveryReply.model_validate(delivery.model_dump(exclude={"recipient", "address", "acknowledged_by"}))
+
+
+def overdue_reply(overdue: Overdue) -> OverdueReply:
+    """The outward form of a copy that is overdue."""
+    return OverdueReply.model_validate(overdue.model_dump())

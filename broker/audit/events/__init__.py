@@ -31,7 +31,7 @@ from broker.audit.events.permission import (
     PermissionRequested,
     PermissionWithdrawn,
 )
-from broker.audit.events.recall import NoticeAcknowledged, NoticeLifted, NoticeRecorded
+from broker.audit.events.recall import NoticeAcknowledged, NoticeLifted, NoticeRecorded, NoticeReminded
 from broker.audit.events.release import CaveatsAccepted, PackageWithheld
 from broker.audit.events.reliance import (
     ActionRecorded,
@@ -77,6 +77,7 @@ __all__ = [
     "NoticeAcknowledged",
     "NoticeLifted",
     "NoticeRecorded",
+    "NoticeReminded",
     "NotificationDelivered",
     "NotificationRead",
     "OutcomeRecorded",

@@ -14,6 +14,8 @@ class NoticeRecorded(AuditEvent):
     affected: int
     recipients: int
     suspended: int
+    exempt_ground: str | None
+    """Why recipients need not acknowledge, where they need not."""
 
 
 class NoticeLifted(AuditEvent):
@@ -30,3 +32,12 @@ class NoticeAcknowledged(AuditEvent):
     tag = "recall:notice:acknowledged"
     notice_id: str
     copies: int
+
+
+class NoticeReminded(AuditEvent):
+    """Recipients that have not acknowledged in time were reminded, and the owner was told."""
+
+    tag = "recall:notice:reminded"
+    notice_id: str
+    owner: str
+    recipients: int
