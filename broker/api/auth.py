@@ -37,6 +37,8 @@ class Caller(BaseModel):
     roles: tuple[Role, ...] = Field(min_length=1, max_length=10)
     training_valid_until: date | None = None
     partners: tuple[str, ...] = Field(default=(), max_length=100)
+    exp: float = 0.0
+    """Until when the token is good, in Unix seconds; what does not say so is not good any more."""
 
     @field_validator("training_valid_until", mode="before")
     @classmethod
@@ -49,6 +51,10 @@ class Caller(BaseModel):
     def actor(self) -> Actor:
         """The caller as the audit names them."""
         return Actor(sub=self.sub, agency=self.agency, roles=tuple(sorted({role.value for role in self.roles})))
+
+    def seconds_left(self, now: datetime) -> float:
+        """How long the token is still taken, so that a stream can end with it."""
+        return self.exp + _LEEWAY_SECONDS - now.timestamp()
 
     def training_valid_on(self, day: date) -> bool:
         """Whether the training covers that day, its last day included."""

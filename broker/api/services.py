@@ -25,6 +25,7 @@ from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
 from broker.search.service import SearchService
+from broker.search.watch import SearchWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Services:
     registry: Registry
     cases: CaseService
     searches: SearchService
+    watch: SearchWatch
     callbacks: Callbacks
     door: DecisionService
     reviews: ReviewService

@@ -1,5 +1,6 @@
 """Submitting and reading searches. What is accepted is committed; what is refused is recorded."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,9 +11,11 @@ from broker.cases.service import find as find_case
 from broker.jobs.queue import JobQueue
 from broker.kernel.clock import Clock
 from broker.kernel.errors import Conflict, Invalid, NotFound
-from broker.kernel.ids import AgencyId, SearchId, Subject, TransactionId, new_id
+from broker.kernel.ids import AgencyId, PartnerId, SearchId, Subject, TransactionId, new_id
 from broker.kernel.words import LegState
+from broker.partners.line import Line
 from broker.policy.snapshot import PolicySnapshot
+from broker.search.lines import LineRepository
 from broker.search.model import CallerStanding, Leg, Search, SearchTerms
 from broker.search.probe import DrawnProbe
 from broker.search.repository import SearchRepository
@@ -89,6 +92,11 @@ class SearchService:
         """Searches of the actor's component."""
         async with self._work.begin() as tx:
             return await self._searches.page(tx, AgencyId(actor.agency), after, limit)
+
+    async def lines(self) -> Mapping[PartnerId, Line]:
+        """What is known of each partner's side; nothing of whose searches showed it."""
+        async with self._work.begin() as tx:
+            return await LineRepository().read(tx)
 
     async def cancel(self, actor: Actor, search_id: str) -> Search:
         """End every leg that has no answer yet. What a partner still sends for them is ignored."""

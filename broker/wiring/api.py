@@ -29,6 +29,7 @@ from broker.release.repository import ReleaseRepository
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
 from broker.search.service import SearchService
+from broker.search.watch import SearchWatch
 from broker.settings import Settings
 from broker.wiring.parts import Parts, parts
 from broker.wiring.policies import PolicyWatch
@@ -62,6 +63,7 @@ def _services(held: Parts) -> Services:
         registry=held.registry,
         cases=CaseService(work, clock),
         searches=SearchService(work, held.searches, held.jobs, clock),
+        watch=SearchWatch(work),
         callbacks=Callbacks(work, held.searches, held.settling, held.dispatcher, held.registry),
         door=door,
         reviews=ReviewService(work, door),

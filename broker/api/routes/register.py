@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends
 from broker.api.auth import Caller
 from broker.api.deps import Allowed, ServicesDep
 from broker.api.schemas.register import LastErrorReply, PolicyFile, PolicyReply
-from broker.api.schemas.searches import PartnerList, PartnerReply
+from broker.api.schemas.searches import LineReply, PartnerList, PartnerReply
 from broker.api.strict_bodies import StrictRoute
-from broker.policy.question import Act
+from broker.partners.circuit import CircuitState
+from broker.partners.line import Line
+from broker.policy.question import Act, RoleQuestion
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["register"])
 
@@ -19,8 +21,10 @@ router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["register"])
 async def list_partners(
     caller: Annotated[Caller, Depends(Allowed(Act.PARTNER_READ))], held: ServicesDep
 ) -> PartnerList:
-    """Every partner of the register and its agreement."""
-    del caller
+    """Every partner of the register and its agreement; for those who may know of the service, whether it answers."""
+    engine = held.policies.current.engine
+    knows = any(engine.ask_role(RoleQuestion(role=role, act=Act.SERVICE_READ)) for role in caller.roles)
+    lines = await held.searches.lines() if knows else {}
     entries = held.policies.current.bundle.partners
     return PartnerList(
         items=[
@@ -35,12 +39,21 @@ async def list_partners(
                 valid_until=one.agreement.valid_until,
                 purposes=list(one.agreement.purposes),
                 probe_kinds=list(one.probe_kinds),
+                line=_line(lines.get(one.id)),
             )
             for one in entries
         ],
         next=None,
         complete=True,
     )
+
+
+def _line(line: Line | None) -> LineReply | None:
+    if line is None:
+        return None
+    circuit = line.circuit
+    until = circuit.until if circuit.state is CircuitState.OPEN else None
+    return LineReply(circuit=circuit.state, failures=circuit.failures, next_trial_at=until)
 
 
 @router.get("/policies/current")

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from broker.api.auth import Caller, day_of
@@ -22,7 +22,9 @@ from broker.search.probe import draw_anew
 router = APIRouter(route_class=StrictRoute, prefix="/v1/searches", tags=["searches"])
 
 _LONGEST_WAIT: Final = 60.0
-_GLANCE_SECONDS: Final = 0.15
+_LONGEST_STREAM: Final = 900.0
+"""Seconds after which a stream of events ends; who still wants to know asks again, from where it was."""
+_HEARTBEAT_SECONDS: Final = 10.0
 _DRAWING: Final = asyncio.Semaphore(2)
 """The largest probe takes some hundred megabytes while it is drawn anew; more at once would be no faster."""
 _MULTIPART: Final[dict[str, Any]] = {
@@ -42,6 +44,11 @@ _MULTIPART: Final[dict[str, Any]] = {
             }
         },
     }
+}
+
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events of type `search`"},
+    204: {"description": "`Last-Event-ID` names the last event there is"},
 }
 
 
@@ -86,20 +93,31 @@ async def read_search_status(
 ) -> SearchReply:
     """A search as it stands; with `wait`, as soon as every leg is final, or after that many seconds, 60 at most."""
     search = await held.searches.read(caller.actor, search_id)
-    ends = asyncio.get_running_loop().time() + min(wait, _LONGEST_WAIT)
-    while not _finished(search) and asyncio.get_running_loop().time() < ends:
-        await asyncio.sleep(_GLANCE_SECONDS)
-        search = await held.searches.glance(caller.actor, search_id) or search
+    clock = asyncio.get_running_loop().time
+    ends = clock() + min(wait, _LONGEST_WAIT)
+    while not _finished(search) and (left := ends - clock()) > 0:
+        if await held.watch.news(search, left):
+            search = await held.searches.glance(caller.actor, search_id) or search
     return search_reply(search)
 
 
-@router.get("/{search_id}/events", response_class=StreamingResponse)
+@router.get("/{search_id}/events", response_class=Response, responses=_STREAM)
 async def follow_search(
-    search_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.SEARCH_READ))], held: ServicesDep
-) -> StreamingResponse:
-    """The search as server-sent events: one `search` event at once, and one whenever a leg has changed."""
+    search_id: OpaqueId,
+    caller: Annotated[Caller, Depends(Allowed(Act.SEARCH_READ))],
+    held: ServicesDep,
+    last: Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)] = None,
+) -> Response:
+    """The search as server-sent events: one `search` event at once, and one whenever a leg has changed, until every
+    leg is final, the token has expired, or fifteen minutes are over. Each event is the whole search, so `Last-Event-ID`
+    leaves out what has been seen; 204 if that was the last one.
+    """
     search = await held.searches.read(caller.actor, search_id)
-    return StreamingResponse(_events(search, caller, held), media_type="text/event-stream")
+    if _finished(search) and _event_id(search_reply(search).model_dump_json()) == last:
+        return Response(status_code=204)
+    return StreamingResponse(
+        _events(search, caller, held, last), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+    )
 
 
 @router.post("/{search_id}/cancel")
@@ -110,17 +128,28 @@ async def cancel_search(
     return search_reply(await held.searches.cancel(caller.actor, search_id))
 
 
-async def _events(search: Search, caller: Caller, held: Services) -> AsyncIterator[str]:
-    said = ""
+async def _events(search: Search, caller: Caller, held: Services, said: str | None) -> AsyncIterator[str]:
+    clock = asyncio.get_running_loop().time
+    ends = clock() + min(_LONGEST_STREAM, caller.seconds_left(held.clock.now()))
+    yield "retry: 1000\n\n"
     while True:
         text = search_reply(search).model_dump_json()
-        if text != said:
-            said = text
-            yield f"event: search\ndata: {text}\n\n"
-        if _finished(search):
+        event = _event_id(text)
+        if event != said:
+            said = event
+            yield f"id: {event}\nevent: search\ndata: {text}\n\n"
+        left = ends - clock()
+        if _finished(search) or left <= 0:
             return
-        await asyncio.sleep(_GLANCE_SECONDS)
-        search = await held.searches.glance(caller.actor, search.id) or search
+        if await held.watch.news(search, min(left, _HEARTBEAT_SECONDS)):
+            search = await held.searches.glance(caller.actor, search.id) or search
+        else:
+            # A comment, so that nobody on the way takes the silence for the end.
+            yield ": nothing new\n\n"
+
+
+def _event_id(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _finished(search: Search) -> bool:

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 from broker.api.schemas.words import Body, Flag, Line, Moment, Reply, Text, Whole, Word
 from broker.kernel.ids import CaseId, ItemId, PartnerId, PurposeId, SearchId
 from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind, SearchStatus
+from broker.partners.circuit import CircuitState
 from broker.search.model import ProbeTerms, Search, SearchTerms
 
 
@@ -82,6 +83,8 @@ class SearchReply(Reply):
     requested_at: AwareDatetime
     deadline_at: AwareDatetime
     legs: list[LegReply]
+    missing: list[PartnerId]
+    """Partners from which there is no answer, or none yet. Not empty: what there is, is only a part."""
 
 
 class SearchList(Reply):
@@ -90,6 +93,16 @@ class SearchList(Reply):
     items: list[SearchReply]
     next: str | None
     complete: bool
+
+
+class LineReply(Reply):
+    """Whether a partner has been answering, as the broker sees it, for whoever runs the service."""
+
+    circuit: CircuitState
+    failures: int
+    """Calls in a row that were not answered, while the circuit is closed."""
+    next_trial_at: AwareDatetime | None
+    """Open: when the next call may try it."""
 
 
 class PartnerReply(Reply):
@@ -105,6 +118,8 @@ class PartnerReply(Reply):
     valid_until: date
     purposes: list[str]
     probe_kinds: list[str]
+    line: LineReply | None
+    """For those who may know of the service's state; null for others, and for a partner that was never called."""
 
 
 class PartnerList(Reply):
@@ -127,4 +142,5 @@ def search_reply(search: Search) -> SearchReply:
         legs=[
             LegReply(partner=leg.partner, state=leg.state, reason=leg.reason, item=leg.item_id) for leg in search.legs
         ],
+        missing=[leg.partner for leg in search.legs if leg.state not in (LegState.ANSWERED, LegState.NO_HIT)],
     )
