@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from broker.api.auth import Authenticator
 from broker.cases.service import CaseService
 from broker.decision.service import DecisionService
+from broker.grants.ending import GrantEndings
 from broker.grants.service import GrantService
 from broker.kernel.clock import Clock
 from broker.notify.inbox import InboxService
@@ -21,6 +22,7 @@ from broker.recall.overdue import OverdueService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
 from broker.release.answers import AnswerService
+from broker.release.reliance import RelianceService
 from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
@@ -50,6 +52,8 @@ class Services:
     permissions: PermissionService
     answers: AnswerService
     grants: GrantService
+    endings: GrantEndings
+    reliance: RelianceService
     recall: RecallService
     overdue: OverdueService
     inbox: InboxService

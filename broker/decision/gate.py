@@ -9,6 +9,7 @@ from datetime import UTC, date
 from typing import Protocol
 
 from broker.decision.model import Decision, Deny, Facts, Missing, Permit, Question, Reason, broken
+from broker.grants import duties
 from broker.grants.coverage import STATE_OF_THE_GRANT, Lack, Request, lacks
 from broker.grants.model import Grant
 from broker.kernel.ids import AgencyId, PurposeId
@@ -17,6 +18,7 @@ from broker.policy.question import FreeDefault, RuleRef, ShareQuestion, Standing
 from broker.policy.third_party_default import why_not_freed
 from broker.provenance.caveats import Passing, shortfall
 from broker.provenance.lineage import Lineage
+from broker.provenance.marking import Marking
 
 
 class Policy(Protocol):
@@ -77,9 +79,16 @@ def _request(question: Question, lineage: Lineage, owner: AgencyId, purpose: Pur
         purpose=purpose,
         case_id=question.case_id,
         fields=question.fields,
-        # Who only looks passes nothing on.
-        onward=question.action is not Action.VIEW and any(part.asked_by != question.asker for part in parts),
+        hops=_hops(question, parts),
     )
+
+
+def _hops(question: Question, parts: tuple[Marking, ...]) -> int:
+    """Who only looks passes nothing on; who passes on what another component asked for has received it."""
+    if question.action is Action.VIEW:
+        return 0
+    received = any(part.asked_by != question.asker for part in parts)
+    return max(question.hops - 1, 1 if received else 0)
 
 
 class _Deliberation:
@@ -113,7 +122,13 @@ class _Deliberation:
         # 6. Permit only if no reason was collected.
         if self.reasons:
             return Deny(reasons=tuple(self.reasons), missing=tuple(self.missing))
-        return Permit(grants=tuple(sorted(g.id for g in self.used)), rules=tuple(self.rules), caveats=caveats)
+        owed = [duty for grant in self.used for duty in grant.terms.duties]
+        return Permit(
+            grants=tuple(sorted(g.id for g in self.used)),
+            rules=tuple(self.rules),
+            caveats=caveats,
+            purge_by=duties.purge_by(owed, self.facts.now),
+        )
 
     def _known_purpose(self) -> PurposeId | None:
         question, trees = self.question, self.facts.trees
@@ -130,6 +145,10 @@ class _Deliberation:
     def _ask_owner(self, owner: AgencyId, purpose: PurposeId | None) -> None:
         if purpose is None:
             return  # Step 0 has spoken against it already.
+        if owner not in self.facts.trees.agencies:
+            detail = f"{owner} is not in the register of agencies, so there is nobody who could permit this"
+            self._against(ReasonCode.NO_PROVENANCE, owner, detail)
+            return
         original = self._is_original(owner)
         verdict = self._verdict(owner, purpose, Standing.ORIGINAL if original else Standing.NONE)
         if verdict:
@@ -154,7 +173,7 @@ class _Deliberation:
     def _rely_on_grant(self, owner: AgencyId, purpose: PurposeId, rule: RuleRef, why_not_freed: str | None) -> None:
         request = _request(self.question, self.facts.lineage, owner, purpose)
         covering = [grant for grant in self.facts.grants if not self._lacks(grant, request)]
-        fitting = [grant for grant in covering if not self._unmet(grant.terms.caveats, owner)]
+        fitting = [grant for grant in covering if not self._conditions_unmet(grant, owner)]
         if fitting:
             # A grant without a limit first, so that a counted use is not spent where none is needed.
             chosen = min(fitting, key=lambda grant: (grant.terms.max_uses is not None, grant.id))
@@ -162,7 +181,7 @@ class _Deliberation:
             self.rules.append(rule)
             return
         for grant in covering:
-            for unmet in self._unmet(grant.terms.caveats, owner):
+            for unmet in self._conditions_unmet(grant, owner):
                 self._against(ReasonCode.CAVEAT_UNMET, owner, unmet)
         if covering:
             return
@@ -196,13 +215,21 @@ class _Deliberation:
             for unmet in self._unmet(marking.caveats, marking.owner):
                 self._against(ReasonCode.CAVEAT_UNMET, marking.owner, unmet)
         for grant in self.used:
-            carried.update(grant.terms.caveats)
+            carried.update(grant.terms.caveats, duties.attached(grant.terms.duties))
         return tuple(sorted(carried))
+
+    def _conditions_unmet(self, grant: Grant, owner: AgencyId) -> list[str]:
+        terms = grant.terms
+        caveats = self._unmet((*terms.caveats, *duties.attached(terms.duties)), owner)
+        return [*caveats, *duties.unmet(terms.duties, self.facts.now, verified=owner in self.facts.verified)]
 
     def _check_item(self) -> None:
         expires = self.facts.lineage.expires_at
         if expires is not None and not self.facts.now < expires:
             self._against(ReasonCode.ITEM_EXPIRED, None, "the item is past its time")
+        copy_until = self.question.copy_until
+        if copy_until is not None and not self.facts.now < copy_until:
+            self._against(ReasonCode.CAVEAT_UNMET, None, "purge_by: this copy was to be gone by now")
         if self.question.action is not Action.VIEW:
             for owner, kind in self.facts.notices:
                 detail = f"{owner} has announced that this, or something it is made of, is {kind}"
@@ -269,6 +296,8 @@ class _Deliberation:
 
 _STATE_CODES = {
     Lack.REVOKED: ReasonCode.GRANT_REVOKED,
+    Lack.SUPERSEDED: ReasonCode.GRANT_SUPERSEDED,
+    Lack.ENTERED_IN_ERROR: ReasonCode.GRANT_ENTERED_IN_ERROR,
     Lack.EXPIRED: ReasonCode.GRANT_EXPIRED,
     Lack.EXHAUSTED: ReasonCode.GRANT_EXHAUSTED,
 }

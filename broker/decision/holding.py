@@ -6,7 +6,7 @@ A holding counts only while the question that its release answered would still b
 
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action
@@ -31,6 +31,8 @@ class Holding(BaseModel):
     hop: int
     """How many releases lie between the component that asked the partner and this holder; 1 for the first."""
     grants: tuple[GrantId, ...]
+    purge_by: AwareDatetime | None = None
+    """When the copy has to be gone, where an owner said so; what has to be gone is held no more."""
 
 
 class Holdings(Protocol):

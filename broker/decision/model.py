@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from broker.grants.coverage import Trees
 from broker.grants.model import Grant
@@ -32,6 +32,8 @@ class Question(_Value):
     fields: tuple[str, ...] | None
     hops: int = 1
     """How many releases the item will have gone through with this one; 1 where the component that asked releases."""
+    copy_until: AwareDatetime | None = None
+    """Of a copy that was made before: when it has to be gone."""
 
 
 class Reason(_Value):
@@ -58,6 +60,8 @@ class Permit(_Value):
     grants: tuple[GrantId, ...]
     rules: tuple[RuleRef, ...]
     caveats: tuple[str, ...]
+    purge_by: AwareDatetime | None = None
+    """By when a copy made now has to be gone: the earliest that a grant relied on says."""
 
     def __bool__(self) -> Literal[True]:
         return True

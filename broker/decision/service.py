@@ -4,6 +4,7 @@ Every question is recorded with its answer in the transaction that relies on it:
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from broker.audit.events import Actor
@@ -50,6 +51,8 @@ class Wish:
     purpose: PurposeId
     case_id: CaseId | None
     fields: tuple[str, ...] | None
+    copy_until: datetime | None = None
+    """Of a copy that was made before: when it had to be gone."""
 
 
 class Released:
@@ -251,4 +254,5 @@ def _wish_question(asker: AgencyId, item: Item, wish: Wish, hops: int) -> Questi
         case_id=wish.case_id,
         fields=wish.fields,
         hops=hops,
+        copy_until=wish.copy_until,
     )

@@ -227,6 +227,7 @@ def held_question(holding: Holding, item: Item) -> Question:
         case_id=holding.case_id,
         fields=holding.fields,
         hops=holding.hop,
+        copy_until=holding.purge_by,
     )
 
 

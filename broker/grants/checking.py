@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
+from broker.grants.duties import AttachCaveat, NotifyOwner, PurgeBy, Unreadable
 from broker.grants.model import Terms
 from broker.kernel.errors import Invalid
 from broker.kernel.tree import Tree
@@ -26,6 +27,7 @@ def check(
         *_system(terms, partners),
         *_extent(terms),
         *_period(terms, now),
+        *_duties(terms, caveats, now),
     )
     if faults:
         detail, pointer = faults[0]
@@ -66,6 +68,8 @@ def _extent(terms: Terms) -> Iterator[tuple[str, str]]:
         yield "max_uses is 1 or more; leave it out for no limit", "/max_uses"
     if terms.max_uses is not None and terms.action is Action.VIEW:
         yield "looks are not counted; leave max_uses out", "/max_uses"
+    if terms.max_hops is not None and not terms.onward:
+        yield "max_hops goes with onward; without it only the component that asked passes on", "/max_hops"
 
 
 def _period(terms: Terms, now: datetime) -> Iterator[tuple[str, str]]:
@@ -73,3 +77,17 @@ def _period(terms: Terms, now: datetime) -> Iterator[tuple[str, str]]:
         yield "valid_until must be later than valid_from", "/valid_until"
     if not now < terms.valid_until:
         yield "valid_until has passed already", "/valid_until"
+
+
+def _duties(terms: Terms, caveats: Collection[str], now: datetime) -> Iterator[tuple[str, str]]:
+    if len(set(terms.duties)) != len(terms.duties):
+        yield "a duty is named twice", "/duties"
+    for n, duty in enumerate(terms.duties):
+        if isinstance(duty, Unreadable):
+            yield "a duty is not one that is known, so nobody could see that it is met", f"/duties/{n}"
+        if isinstance(duty, AttachCaveat) and duty.caveat not in caveats:
+            yield "a caveat is not in the register, so nobody could check it", f"/duties/{n}/caveat"
+        if isinstance(duty, PurgeBy) and duty.at is not None and duty.at <= max(now, terms.valid_from):
+            yield "a copy would have to be gone before the grant begins to hold", f"/duties/{n}/at"
+        if isinstance(duty, NotifyOwner | PurgeBy | AttachCaveat) and terms.action is Action.VIEW:
+            yield "a look makes no copy and no release; of the duties only verify_first goes with it", f"/duties/{n}"

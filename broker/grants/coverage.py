@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from broker.grants.model import Grant, GrantStatus, Scope
+from broker.grants.model import Grant, GrantStatus, Reach, Scope, Terms
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId
 from broker.kernel.tree import Tree
 from broker.kernel.words import Action, ItemKind
@@ -27,8 +27,11 @@ class Lack(StrEnum):
     KIND = "kind"
     FIELDS = "fields"
     ONWARD = "onward"
+    HOPS = "hops"
     PENDING = "pending"
     REVOKED = "revoked"
+    SUPERSEDED = "superseded"
+    ENTERED_IN_ERROR = "entered_in_error"
     SUSPENDED = "suspended"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
@@ -36,7 +39,16 @@ class Lack(StrEnum):
 
 
 STATE_OF_THE_GRANT = frozenset(
-    {Lack.PENDING, Lack.REVOKED, Lack.SUSPENDED, Lack.NOT_YET_VALID, Lack.EXPIRED, Lack.EXHAUSTED}
+    {
+        Lack.PENDING,
+        Lack.REVOKED,
+        Lack.SUPERSEDED,
+        Lack.ENTERED_IN_ERROR,
+        Lack.SUSPENDED,
+        Lack.NOT_YET_VALID,
+        Lack.EXPIRED,
+        Lack.EXHAUSTED,
+    }
 )
 """Lacks of the grant itself; the others say that it is about something else."""
 
@@ -55,8 +67,8 @@ class Request:
     purpose: PurposeId
     case_id: CaseId | None
     fields: tuple[str, ...] | None
-    onward: bool
-    """Whether the one who passes on received it by a release, rather than being the one who asked."""
+    hops: int
+    """How many releases lie between the component that asked and this one; 0 where that component itself passes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +92,39 @@ def lacks(
     found = set(_scope_lacks(terms.scope, request))
     if terms.owner != request.owner:
         found.add(Lack.OWNER)
-    if terms.action is not request.action:
+    if terms.action is not request.action and not terms.lift:
         found.add(Lack.ACTION)
-    if not _named(request.recipient, terms.recipients, trees.agencies, reach_down=terms.include_components):
+    # Both the trees of the day it was recorded and those in force: no re-parenting adds to an old grant.
+    if not (request.recipient in grant.reach.recipients and _reaches_agency(terms, request.recipient, trees)):
         found.add(Lack.RECIPIENT)
-    tops = terms.purposes if request.purpose not in trees.civil else tuple(set(terms.purposes) & trees.civil)
-    if not _named(request.purpose, tops, trees.purposes, reach_down=terms.include_subpurposes):
+    if not (request.purpose in grant.reach.purposes and _reaches_purpose(terms, request.purpose, trees)):
         found.add(Lack.PURPOSE)
     if terms.fields is not None and not _within_fields(request.fields, terms.fields):
         found.add(Lack.FIELDS)
-    if request.onward and not terms.onward:
-        found.add(Lack.ONWARD)
+    if request.hops > terms.hops and not terms.lift:
+        found.add(Lack.HOPS if terms.onward else Lack.ONWARD)
     return frozenset(found | _state_lacks(grant, now, already_counted))
+
+
+def reach(terms: Terms, trees: Trees) -> Reach:
+    """What these terms reach in these trees, to be recorded with the grant."""
+    return Reach(
+        recipients=frozenset(one for one in trees.agencies if _reaches_agency(terms, one, trees)),
+        purposes=frozenset(one for one in trees.purposes if _reaches_purpose(terms, one, trees)),
+    )
+
+
+def _reaches_agency(terms: Terms, agency: str, trees: Trees) -> bool:
+    if terms.lift:
+        return agency in trees.agencies
+    return _named(agency, terms.recipients, trees.agencies, reach_down=terms.include_components)
+
+
+def _reaches_purpose(terms: Terms, purpose: str, trees: Trees) -> bool:
+    if terms.lift:
+        return purpose in trees.purposes and purpose not in trees.civil
+    tops = terms.purposes if purpose not in trees.civil else tuple(set(terms.purposes) & trees.civil)
+    return _named(purpose, tops, trees.purposes, reach_down=terms.include_subpurposes)
 
 
 def scope_keys(item: ItemId, kind: ItemKind, parts: tuple[Marking, ...]) -> tuple[str, ...]:
@@ -104,6 +137,11 @@ def scope_keys(item: ItemId, kind: ItemKind, parts: tuple[Marking, ...]) -> tupl
     if len(systems) == 1 and (system := systems.pop()) is not None:
         keys += [f"standing:{system}:*", f"standing:{system}:{kind}"]
     return tuple(sorted(keys))
+
+
+def lift_key(item: ItemId, action: Action) -> str:
+    """The key under which the lift of an item is found; it is filed once for each action, as it covers them all."""
+    return f"lift:{item}:{action}"
 
 
 def recorded_keys(scope: Scope) -> tuple[str, ...]:
@@ -140,6 +178,10 @@ def _state_lacks(grant: Grant, now: datetime, already_counted: frozenset[GrantId
             found.add(Lack.PENDING)
         case GrantStatus.REVOKED:
             found.add(Lack.REVOKED)
+        case GrantStatus.SUPERSEDED:
+            found.add(Lack.SUPERSEDED)
+        case GrantStatus.ENTERED_IN_ERROR:
+            found.add(Lack.ENTERED_IN_ERROR)
         case GrantStatus.SUSPENDED:
             found.add(Lack.SUSPENDED)
         case GrantStatus.ACTIVE:

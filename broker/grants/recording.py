@@ -22,26 +22,32 @@ class Standing(StrEnum):
     LIAISON = "liaison"
 
 
-def standing_of(actor: Actor, terms: Terms, custodians: Sequence[AgencyId], agencies: Tree) -> Standing:
-    """The capacity in which *actor* may act on a grant of these terms; raises Forbidden when there is none."""
+def standing_of(
+    actor: Actor, terms: Terms, custodians: Sequence[AgencyId], agencies: Tree, *, ending: bool = False
+) -> Standing:
+    """The capacity in which *actor* may act on a grant of these terms; raises Forbidden when there is none.
+
+    With *ending* the act takes a permission away, which an agency that has left the register must not stand against.
+    """
     if Role.ADMIN.value in actor.roles:
         raise Forbidden("an administrator may never grant")
     if Role.RELEASE_OFFICER.value in actor.roles and actor.agency == terms.owner:
         return Standing.OFFICER
     if Role.LIAISON.value not in actor.roles:
         raise Forbidden("only the owner's release officer, or a liaison with the owner's evidence, records its grants")
-    if terms.scope.standing:
-        raise Forbidden("a liaison may record permission for items or a case, not a standing one")
+    if terms.needs_second:
+        raise Forbidden("a liaison may record permission for items or a case; no standing one, and no lift")
     own_department = agencies.root(actor.agency)
     sides = {agencies.root(agency) for agency in (*custodians, *terms.recipients)}
-    if own_department is None or own_department in sides:
+    # A side that is not in the register any more could be anybody's, the liaison's own included.
+    if own_department is None or own_department in sides or (None in sides and not ending):
         raise Forbidden("a liaison may not belong to the department that holds the item or to a recipient's")
     return Standing.LIAISON
 
 
 def first_status(standing: Standing, terms: Terms) -> GrantStatus:
-    """A liaison's record and a standing grant wait for a second person."""
-    if standing is Standing.LIAISON or terms.scope.standing:
+    """A liaison's record, a standing grant and a lift wait for a second person."""
+    if standing is Standing.LIAISON or terms.needs_second:
         return GrantStatus.PENDING
     return GrantStatus.ACTIVE
 

@@ -6,8 +6,9 @@ from typing import Any, Final, LiteralString
 
 from sqlalchemy import insert, not_, select, update
 
-from broker.grants.coverage import Request, Trees, recorded_keys, scope_keys
-from broker.grants.model import Evidence, Grant, GrantStatus, Scope, Terms
+from broker.grants import duties
+from broker.grants.coverage import Request, Trees, lift_key, recorded_keys, scope_keys
+from broker.grants.model import Evidence, Grant, GrantStatus, Reach, Scope, Terms
 from broker.grants.tables import GrantRow, ReachRow
 from broker.kernel.ids import GrantId, ItemId
 from broker.kernel.words import Action
@@ -17,6 +18,8 @@ from broker.storage.unit_of_work import Transaction
 _GRANTS = table(GrantRow)
 _REACH = table(ReachRow)
 
+_ANYBODY: Final = "*"
+"""The recipient and purpose of a lift in the finding aid. No agency and no purpose can be called that."""
 _FIND: Final = """
 SELECT DISTINCT r.grant_id, r.counted
 FROM unnest(%(owners)s::text[], %(keys)s::text[]) AS wanted(owner, scope_key)
@@ -32,8 +35,9 @@ _FIND_PAST: Final = (
 )
 _FETCH: Final = """
 SELECT id, owner, recipients, include_components, action, purposes, include_subpurposes, scope, fields, valid_from,
-    valid_until, max_uses, onward, caveats, evidence_reference, evidence_sha256, status, uses, recorded_by,
-    recorded_agency, recorded_at, confirmed_by, revoked_at, revocation_reason
+    valid_until, max_uses, onward, max_hops, duties, lift, reach_recipients, reach_purposes, caveats,
+    evidence_reference, evidence_sha256, status, uses, recorded_by, recorded_agency, recorded_at, confirmed_by,
+    revoked_at, revocation_reason, supersedes, superseded_by
 FROM permission_grant WHERE id = ANY(%s) ORDER BY id
 """
 _FETCH_FOR_SHARE: Final = _FETCH + " FOR SHARE"
@@ -51,6 +55,9 @@ async def file(tx: Transaction, grant: Grant) -> None:
             valid_until=terms.valid_until,
             evidence_reference=terms.evidence.reference,
             evidence_sha256=terms.evidence.sha256,
+            reach_recipients=sorted(grant.reach.recipients),
+            reach_purposes=sorted(grant.reach.purposes),
+            supersedes=grant.supersedes,
             status=grant.status.value,
             uses=grant.uses,
             recorded_by=grant.recorded_by,
@@ -58,25 +65,33 @@ async def file(tx: Transaction, grant: Grant) -> None:
             recorded_at=grant.recorded_at,
         )
     )
-    await tx.execute(
-        insert(_REACH),
-        [
-            {
-                "grant_id": grant.id,
-                "owner": terms.owner,
-                "action": terms.action.value,
-                "recipient": recipient,
-                "purpose": purpose,
-                "scope_key": key,
-                "active": grant.status is GrantStatus.ACTIVE,
-                "counted": terms.max_uses is not None,
-                "valid_until": terms.valid_until,
-            }
-            for recipient in sorted(set(terms.recipients))
-            for purpose in sorted(set(terms.purposes))
-            for key in recorded_keys(terms.scope)
-        ],
-    )
+    await tx.execute(insert(_REACH), [_way(grant, *way) for way in _ways(terms)])
+
+
+def _ways(terms: Terms) -> list[tuple[str, str, str, str]]:
+    """Action, recipient, purpose and scope key of each way to find a grant."""
+    if terms.lift:
+        return [(action, _ANYBODY, _ANYBODY, lift_key(item, action)) for action in Action for item in terms.scope.items]
+    return [
+        (terms.action or "", recipient, purpose, key)
+        for recipient in sorted(set(terms.recipients))
+        for purpose in sorted(set(terms.purposes))
+        for key in recorded_keys(terms.scope)
+    ]
+
+
+def _way(grant: Grant, action: str, recipient: str, purpose: str, key: str) -> dict[str, Any]:
+    return {
+        "grant_id": grant.id,
+        "owner": grant.terms.owner,
+        "action": str(action),
+        "recipient": recipient,
+        "purpose": purpose,
+        "scope_key": key,
+        "active": grant.status is GrantStatus.ACTIVE,
+        "counted": grant.terms.max_uses is not None,
+        "valid_until": grant.terms.valid_until,
+    }
 
 
 async def find(tx: Transaction, requests: Sequence[Request], trees: Trees, *, past: bool = False) -> Mapping[str, bool]:
@@ -87,15 +102,17 @@ async def find(tx: Transaction, requests: Sequence[Request], trees: Trees, *, pa
     if not requests:
         return {}
     first = requests[0]
-    pairs = [(r.owner, key) for r in requests for key in scope_keys(r.item, r.kind, r.parts)]
+    pairs = [
+        (r.owner, key) for r in requests for key in (*scope_keys(r.item, r.kind, r.parts), lift_key(r.item, r.action))
+    ]
     rows = await tx.rows(
         _FIND_PAST if past else _FIND_ACTIVE,
         {
             "owners": [owner for owner, _ in pairs],
             "keys": [key for _, key in pairs],
             "action": first.action.value,
-            "recipients": list(trees.agencies.chain(first.recipient)),
-            "purposes": list(trees.purposes.chain(first.purpose)),
+            "recipients": [*trees.agencies.chain(first.recipient), _ANYBODY],
+            "purposes": [*trees.purposes.chain(first.purpose), _ANYBODY],
         },
     )
     return {row.grant_id: row.counted for row in rows}
@@ -157,19 +174,24 @@ async def revoke(tx: Transaction, grant_id: GrantId, by: str, at: datetime, reas
     await _change(tx, grant_id, values, active=False)
 
 
+async def supersede(tx: Transaction, grant_id: GrantId, by: GrantId) -> None:
+    """End a grant that is held, as another one has taken its place."""
+    await _change(tx, grant_id, {"status": GrantStatus.SUPERSEDED.value, "superseded_by": by}, active=False)
+
+
 async def hide(tx: Transaction, grant_id: GrantId) -> None:
     """Let no new decision find a grant. It needs no lock on the grant itself, so it waits for nobody."""
     await tx.execute(update(_REACH).where(_REACH.c.grant_id == grant_id).values(active=False))
 
 
 async def set_status(tx: Transaction, grant_id: GrantId, status: GrantStatus) -> None:
-    """Suspend or resume a grant that is held."""
+    """Suspend, resume or end a grant that is held."""
     await _change(tx, grant_id, {"status": status.value}, active=status is GrantStatus.ACTIVE)
 
 
 async def hold_naming(tx: Transaction, owner: str, items: Sequence[ItemId], status: GrantStatus) -> tuple[Grant, ...]:
     """The owner's grants of that status whose scope names one of *items*, FOR UPDATE in the order of their ids."""
-    keys = [f"item:{item}" for item in items]
+    keys = [key for item in items for key in (f"item:{item}", *(lift_key(item, action) for action in Action))]
     naming = select(_REACH.c.grant_id).where(
         _REACH.c.owner == owner,
         _REACH.c.scope_key.in_(keys),
@@ -207,7 +229,7 @@ def _grant(row: Any) -> Grant:
             owner=row.owner,
             recipients=tuple(row.recipients),
             include_components=row.include_components,
-            action=Action(row.action),
+            action=None if row.action is None else Action(row.action),
             purposes=tuple(row.purposes),
             include_subpurposes=row.include_subpurposes,
             scope=Scope.model_validate({**scope, "items": tuple(scope["items"])}, strict=False),
@@ -218,7 +240,11 @@ def _grant(row: Any) -> Grant:
             onward=row.onward,
             caveats=tuple(row.caveats),
             evidence=Evidence(reference=row.evidence_reference, sha256=row.evidence_sha256),
+            max_hops=row.max_hops,
+            duties=duties.read(row.duties),
+            lift=row.lift,
         ),
+        reach=Reach(recipients=frozenset(row.reach_recipients), purposes=frozenset(row.reach_purposes)),
         status=GrantStatus(row.status),
         uses=row.uses,
         recorded_by=row.recorded_by,
@@ -227,4 +253,6 @@ def _grant(row: Any) -> Grant:
         confirmed_by=row.confirmed_by,
         revoked_at=row.revoked_at,
         revocation_reason=row.revocation_reason,
+        supersedes=row.supersedes,
+        superseded_by=row.superseded_by,
     )

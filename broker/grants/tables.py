@@ -10,7 +10,7 @@ from broker.storage.columns import document, moment, words
 
 
 class GrantRow(SQLModel, table=True):
-    """A grant. Its terms never change; its status, uses, confirmation and revocation do, under a row lock."""
+    """A grant. Its terms and its reach never change; its status, uses and what ended it do, under a row lock."""
 
     __tablename__ = "permission_grant"
 
@@ -18,7 +18,7 @@ class GrantRow(SQLModel, table=True):
     owner: str = Field(index=True)
     recipients: list[str] = Field(sa_column=words())
     include_components: bool
-    action: str
+    action: str | None
     purposes: list[str] = Field(sa_column=words())
     include_subpurposes: bool
     scope: dict[str, Any] = Field(sa_column=document())
@@ -27,6 +27,11 @@ class GrantRow(SQLModel, table=True):
     valid_until: datetime = Field(sa_column=moment())
     max_uses: int | None
     onward: bool
+    max_hops: int | None
+    duties: list[Any] = Field(sa_column=document())
+    lift: bool
+    reach_recipients: list[str] = Field(sa_column=words())
+    reach_purposes: list[str] = Field(sa_column=words())
     caveats: list[str] = Field(sa_column=words())
     evidence_reference: str
     evidence_sha256: str
@@ -40,6 +45,21 @@ class GrantRow(SQLModel, table=True):
     revoked_by: str | None
     revoked_at: datetime | None = Field(sa_column=moment(nullable=True))
     revocation_reason: str | None
+    supersedes: str | None
+    superseded_by: str | None
+
+
+class StepRow(SQLModel, table=True):
+    """One thing done to a grant. Written once; no foreign key, as the history outlives what it tells of."""
+
+    __tablename__ = "grant_step"
+
+    grant_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    change: str
+    at: datetime = Field(sa_column=moment())
+    by: str
+    reason: str | None
 
 
 class ReachRow(SQLModel, table=True):

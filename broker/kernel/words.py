@@ -83,6 +83,8 @@ class ReasonCode(StrEnum):
     GRANT_EXHAUSTED = "grant_exhausted"
     GRANT_EXPIRED = "grant_expired"
     GRANT_REVOKED = "grant_revoked"
+    GRANT_SUPERSEDED = "grant_superseded"
+    GRANT_ENTERED_IN_ERROR = "grant_entered_in_error"
     NOT_REVIEWED = "not_reviewed"
     NOT_HELD = "not_held"
     """A recipient wants to pass on more than was released to it."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from broker.audit.events import Actor, PermissionAnswered
 from broker.audit.recorder import record
+from broker.grants.duties import Duty
 from broker.grants.model import Evidence, Scope, Terms
 from broker.grants.service import GrantService
 from broker.jobs.outbox import Happened
@@ -41,6 +42,8 @@ class Answer:
     caveats: tuple[str, ...]
     fields: tuple[str, ...] | None
     evidence: Evidence | None
+    max_hops: int | None = None
+    duties: tuple[Duty, ...] = ()
 
 
 class AnswerService:
@@ -127,9 +130,10 @@ def _answerable(actor: Actor, request: PermissionRequest, answer: Answer) -> Par
 
 
 def _terms(request: PermissionRequest, owner: AgencyId, answer: Answer, now: datetime) -> Terms:
-    conditions = answer.caveats or answer.max_uses is not None or answer.valid_until is not None
+    limited = answer.max_uses is not None or answer.valid_until is not None
+    conditions = answer.caveats or answer.duties or limited
     if answer.decision is PartState.GRANTED_WITH_CONDITIONS and not conditions:
-        raise Invalid("say the conditions: caveats, max_uses or valid_until", "/decision")
+        raise Invalid("say the conditions: caveats, duties, max_uses or valid_until", "/decision")
     if answer.decision is PartState.PARTIALLY_GRANTED and not answer.fields:
         raise Invalid("say which fields are granted", "/fields")
     return Terms(
@@ -147,6 +151,8 @@ def _terms(request: PermissionRequest, owner: AgencyId, answer: Answer, now: dat
         onward=answer.onward,
         caveats=answer.caveats,
         evidence=answer.evidence or _own_evidence(request, owner),
+        max_hops=answer.max_hops,
+        duties=answer.duties,
     )
 
 

@@ -8,10 +8,12 @@ from broker.kernel.words import Action
 from broker.storage.unit_of_work import Transaction
 
 _HOLDING: Final = """
-SELECT r.id, r.item_id, r.component, r.recipient, r.action, r.purpose, r.case_id, r.fields, r.hop, r.grants
-FROM release r
+SELECT r.id, r.item_id, r.component, r.recipient, r.action, r.purpose, r.case_id, r.fields, r.hop, r.grants,
+    d.purge_by
+FROM release r JOIN disclosure d ON d.release_id = r.id
 WHERE r.recipient = %(agency)s AND r.action = 'release'
     AND (r.caveats = '{}' OR EXISTS (SELECT FROM release_acceptance a WHERE a.release_id = r.id))
+    AND (d.purge_by IS NULL OR clock_timestamp() < d.purge_by)
 """
 # Some are enough: each is decided anew, and one that passes suffices. The newest of the shortest way come first.
 _OF: Final = _HOLDING + " AND r.item_id = %(item)s ORDER BY r.hop, r.at DESC, r.id LIMIT 10"
@@ -42,4 +44,5 @@ def _holding(row: Any) -> Holding:
         fields=None if row.fields is None else tuple(row.fields),
         hop=row.hop,
         grants=tuple(row.grants),
+        purge_by=row.purge_by,
     )

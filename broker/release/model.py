@@ -51,6 +51,8 @@ class Disclosure(_Value):
     owners: tuple[AgencyId, ...]
     purpose: PurposeId
     recipient: Recipient
+    purge_by: AwareDatetime | None = None
+    """By when the recipient has to have destroyed the copy, where an owner's permission says so."""
 
 
 class Acceptance(_Value):

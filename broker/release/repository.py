@@ -25,6 +25,7 @@ _WITH_DISCLOSURE = (
         _DISCLOSURES.c.owners,
         _DISCLOSURES.c.person,
         _DISCLOSURES.c.address,
+        _DISCLOSURES.c.purge_by,
         _ACCEPTANCES.c.accepted_by,
         _ACCEPTANCES.c.agency.label("accepted_for"),
         _ACCEPTANCES.c.accepted_at,
@@ -79,6 +80,7 @@ class ReleaseRepository:
                 address=disclosure.recipient.address,
                 disclosed_by=release.requested_by,
                 component=release.component,
+                purge_by=disclosure.purge_by,
             )
         )
 
@@ -148,6 +150,7 @@ def _release(row: Any) -> Release:
             owners=tuple(row.owners),
             purpose=row.purpose,
             recipient=recipient,
+            purge_by=row.purge_by,
         ),
         acceptance=None
         if row.accepted_at is None

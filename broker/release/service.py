@@ -1,7 +1,7 @@
 """Releasing: decide, copy, disclose and count, in one commit; or refuse, and commit the refusal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker.audit.events import Actor, GrantUsed, PackageWithheld, ReleaseRead
 from broker.audit.recorder import record
@@ -16,6 +16,7 @@ from broker.kernel.words import Action
 from broker.policy.snapshot import PolicySnapshot
 from broker.provenance.caveats import Caveat
 from broker.release.acceptance import NotAccepted
+from broker.release.duties import tell_owner
 from broker.release.model import Direction, Disclosure, Package, Release, ReleaseRequest
 from broker.release.repository import ReleaseRepository
 from broker.storage import idempotency
@@ -144,6 +145,7 @@ class ReleaseService:
                 owners=tuple(sorted(released.item.lineage.owners)),
                 purpose=request.purpose,
                 recipient=request.recipient,
+                purge_by=permit.purge_by,
             ),
             acceptance=None,
         )
@@ -156,6 +158,7 @@ class ReleaseService:
             if grant.terms.max_uses is not None:
                 uses = await grants.count_use(tx, grant.id)
                 await record(tx, GrantUsed(actor=actor, grant_id=grant.id, release_id=release.id, uses=uses))
+            await tell_owner(tx, actor, grant, release)
         return release
 
     async def _replay(self, tx: Transaction, actor: Actor, made: str) -> Release | Refused | None:
@@ -168,11 +171,10 @@ class ReleaseService:
         return release if judgement.outcome else Refused(judgement)
 
     async def _again(self, tx: Transaction, actor: Actor, release: Release) -> Judgement | None:
+        wish = replace(_wish(release.request), copy_until=release.disclosure.purge_by)
         counted = frozenset(release.grants)
-        request = release.request
-        return await self._door.again(
-            tx, actor, release.component, request.item, _wish(request), release.id, counted, release.hop
-        )
+        item, hop = release.request.item, release.hop
+        return await self._door.again(tx, actor, release.component, item, wish, release.id, counted, hop)
 
     async def _visible(self, tx: Transaction, actor: Actor, release_id: str) -> Release | None:
         release = await self._releases.read(tx, release_id)
@@ -211,6 +213,7 @@ def _package(release: Release, released: Released, permit: Permit, register: Map
         "action": request.action.value,
         "purpose": request.purpose,
         "caveats": [{"code": code, "text": register[code].text} for code in permit.caveats if code in register],
+        "purge_by": permit.purge_by.isoformat() if permit.purge_by is not None else None,
         "item": {
             "id": item.id,
             "kind": item.kind.value,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 from broker.storage.columns import moment, octets, words
@@ -16,6 +16,7 @@ class ReleaseRow(SQLModel, table=True):
         Index("release_by_component", "component", "id"),
         Index("release_by_recipient", "recipient", "id"),
         Index("release_held", "item_id", "recipient", "hop"),
+        Index("release_by_grant", "grants", postgresql_using="gin"),
     )
 
     id: str = Field(primary_key=True)
@@ -44,6 +45,7 @@ class DisclosureRow(SQLModel, table=True):
     """
 
     __tablename__ = "disclosure"
+    __table_args__ = (Index("disclosure_to_purge", "purge_by", postgresql_where=text("purge_by IS NOT NULL")),)
 
     id: str = Field(primary_key=True)
     release_id: str = Field(index=True)
@@ -57,6 +59,7 @@ class DisclosureRow(SQLModel, table=True):
     address: str
     disclosed_by: str
     component: str
+    purge_by: datetime | None = Field(sa_column=moment(nullable=True))
 
 
 class AcceptanceRow(SQLModel, table=True):

@@ -25,6 +25,7 @@ from broker.products.verification import VerificationService
 from broker.recall.overdue import OverdueService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
+from broker.release.reliance import RelianceService
 from broker.release.repository import ReleaseRepository
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
@@ -75,6 +76,8 @@ def _services(held: Parts) -> Services:
         permissions=held.permissions,
         answers=held.answers,
         grants=held.grants,
+        endings=held.endings,
+        reliance=RelianceService(work),
         recall=RecallService(work, held.registry.entries),
         overdue=OverdueService(work),
         inbox=InboxService(work, held.receivers),

@@ -9,6 +9,7 @@ from sqlalchemy.engine import make_url
 
 from broker.decision.loader import Loader
 from broker.decision.service import DecisionService
+from broker.grants.ending import GrantEndings
 from broker.grants.service import GrantService
 from broker.items.reader import ItemReader
 from broker.items.writer import ItemWriter
@@ -56,6 +57,7 @@ class Parts:
     jobs: JobQueue
     door: DecisionService
     grants: GrantService
+    endings: GrantEndings
     permissions: PermissionService
     answers: AnswerService
     receivers: Receivers
@@ -109,6 +111,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
                 jobs=jobs,
                 door=door,
                 grants=grants,
+                endings=GrantEndings(grants),
                 permissions=PermissionService(work, door, asked),
                 answers=AnswerService(work, grants, asked),
                 receivers=receivers,

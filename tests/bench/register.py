@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from broker.grants import repository
-from broker.grants.model import Evidence, Grant, GrantStatus, Scope, Terms
+from broker.grants.model import Evidence, Grant, GrantStatus, Reach, Scope, Terms
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PartnerId, PurposeId, Subject
 from broker.kernel.words import Action
 from broker.storage.unit_of_work import Transaction, UnitOfWork
@@ -81,6 +81,7 @@ def grant_of(given: Terms, now: datetime, **changes: Any) -> Grant:
         {
             "id": GrantId(_GRANT),
             "terms": given,
+            "reach": Reach(recipients=frozenset(given.recipients), purposes=frozenset(given.purposes)),
             "status": GrantStatus.ACTIVE,
             "uses": 0,
             "recorded_by": Subject(f"officer.{given.owner.lower()}"),

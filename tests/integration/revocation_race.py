@@ -102,7 +102,7 @@ async def _revoked(
     """Revoke; the seconds it took, and how many releases were committed when it had answered."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await place.grants.revoke(officer("DOS"), grant_id, "the race", place.policy.bundle.agencies)
+    await place.endings.revoke(officer("DOS"), grant_id, "the race", place.policy.bundle.agencies)
     seconds = loop.time() - began
     return seconds, await _committed(watch, item)
 

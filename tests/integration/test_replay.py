@@ -29,7 +29,7 @@ def replayed_after_revocation(database: Database, build: type[ReleaseService]) -
             item = await place.item(case, "DOS")
             granted = await place.grant("DOS", item)
             assert isinstance(await place.release(case, item, key=item), Release)
-            await place.grants.revoke(officer("DOS"), granted.id, "gone", place.policy.bundle.agencies)
+            await place.endings.revoke(officer("DOS"), granted.id, "gone", place.policy.bundle.agencies)
             return await place.release(case, item, key=item)
 
     return asyncio.run(run())

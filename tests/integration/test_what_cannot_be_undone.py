@@ -111,7 +111,7 @@ def test_without_its_audit_row_no_act_is_done(fresh_postgres: Database) -> None:
             lambda: place.release(case, item),
             place.case,
             lambda: place.grant("DOS", item),
-            lambda: place.grants.revoke(_dos(), granted.id, "x", place.policy.bundle.agencies),
+            lambda: place.endings.revoke(_dos(), granted.id, "x", place.policy.bundle.agencies),
             lambda: place.door.view(ANALYST, item),
             lambda: _lead_from(place, case, item),
         )

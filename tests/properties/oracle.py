@@ -1,23 +1,16 @@
 """A second evaluator in plain sets, written from the field's rules and not from the enforcer. At most 80 lines."""
 
+UNDER = {"threat_to_life", "victim_identification", "deceased_identification"}
 PARENT = {
     "CBP": "DHS", "ICE": "DHS", "ICE-HSI": "ICE", "ICE-ERO": "ICE", "FBI": "DOJ",
-    "STATE-EX-DMV": "STATE-EX", "STATE-EX-POLICE": "STATE-EX",
-    "threat_to_life": "criminal_investigation", "victim_identification": "criminal_investigation",
-    "deceased_identification": "criminal_investigation",
+    "STATE-EX-DMV": "STATE-EX", "STATE-EX-POLICE": "STATE-EX", **dict.fromkeys(UNDER, "criminal_investigation"),
 }  # fmt: skip
-AGENCIES = {*PARENT, "DHS", "DOS", "DOJ", "STATE-EX", "VENDOR-EX", "CONTRACTOR-EX"} - {
-    "threat_to_life", "victim_identification", "deceased_identification",
-}  # fmt: skip
-PURPOSES = {"criminal_investigation", "civil_immigration_enforcement", *(set(PARENT) - AGENCIES)}
+AGENCIES = {*PARENT, "DHS", "DOS", "DOJ", "STATE-EX", "VENDOR-EX", "CONTRACTOR-EX"} - UNDER
+PURPOSES = {"criminal_investigation", "civil_immigration_enforcement", *UNDER}
 
 
 def up(name):
     return {name} | (up(PARENT[name]) if name in PARENT else set())
-
-
-def department(agency):
-    return next(one for one in up(agency) if one not in PARENT)
 
 
 def needs_nothing(owner, q):
@@ -36,7 +29,12 @@ def met(code, owner, parts, q):
         return True
     if own_look(parts, q):
         return code in {"originator_only", "department_only", "verify_with_owner"}
-    return code == "department_only" and department(owner) in up(q.recipient)
+    return code == "department_only" and next(one for one in up(owner) if one not in PARENT) in up(q.recipient)
+
+
+def owed(d, now, *asked):
+    late = d.duty == "purge_by" and d.at is not None and d.at <= now
+    return met(d.caveat, *asked) if d.duty == "attach_caveat" else d.duty in {"notify_owner", "purge_by"} and not late
 
 
 def covers(grant, owner, parts, q, now):
@@ -55,7 +53,7 @@ def covers(grant, owner, parts, q, now):
         and (s.partner is None or {p.source_system for p in parts} == {s.partner})
         and s.kind in {None, q.kind}
         and (t.onward or q.action == "view" or {p.asked_by for p in parts} == {q.asker})
-        and all(met(code, owner, parts, q) for code in t.caveats)
+        and all(met(code, owner, parts, q) for code in t.caveats) and all(owed(d, now, owner, parts, q) for d in t.duties)
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from hypothesis.errors import UnsatisfiedAssumption
 
 from broker.decision.model import Facts, Question
 from broker.grants.coverage import Request, Trees
+from broker.grants.duties import AttachCaveat, Duty, NotifyOwner, PurgeBy, Unreadable, VerifyFirst
 from broker.grants.model import Grant, GrantStatus, Scope
 from broker.kernel.ids import GrantId
 from broker.kernel.words import Action, ItemKind
@@ -23,12 +24,12 @@ from broker.policy.engine import PolicyEngine
 from broker.policy.source import from_files
 from broker.provenance.lineage import Lineage
 from broker.provenance.marking import Marking
-from tests.support.permission import CASE, ITEM, NOON, grant, marking
+from tests.support.permission import CASE, ITEM, NOON, changed, grant, marking
 from tests.support.policy_files import lean, shipped
 
 BUNDLE = from_files(lean(shipped()))
 ENGINE = PolicyEngine(BUNDLE)
-TREES = Trees(agencies=BUNDLE.agencies, purposes=BUNDLE.purposes)
+TREES = Trees(agencies=BUNDLE.agencies, purposes=BUNDLE.purposes, civil=BUNDLE.civil_purposes)
 AGENCIES = ["CBP", "DOS", "ICE-HSI", "ICE-ERO", "FBI", "DOJ", "DHS"]
 PURPOSES = list(BUNDLE.purposes)
 CASES = [CASE, "cas_" + "b" * 26]
@@ -51,6 +52,17 @@ HOSTILE = [
 ]
 MILD = ["lead_only", "no_onward"]
 CAVEATS = [*MILD, "originator_only", "department_only", "verify_with_owner", "unheard_of"]
+DUTIES: list[tuple[Duty, ...]] = [
+    (NotifyOwner(),),
+    (VerifyFirst(),),
+    (PurgeBy(days=30),),
+    (PurgeBy(at=NOON), NotifyOwner()),
+    (PurgeBy(at=NOON + timedelta(hours=1)),),
+    (AttachCaveat(caveat="no_onward"),),
+    (AttachCaveat(caveat="department_only"),),
+    (AttachCaveat(caveat="unheard_of"),),
+    (Unreadable(),),
+]
 FIELDS = ["/title", "/parts", "/parts/0", "/parts/0/text", "/part"]
 
 DEEP = bool(os.environ.get("DEEP_PROPERTIES"))
@@ -106,7 +118,7 @@ def _grant(owner: str | None = None) -> Grant:
     return grant(
         owner or _CHANCE.choice(AGENCIES),
         id=GrantId(f"gra_{_CHANCE.getrandbits(40)}"),
-        status=_CHANCE.choice([GrantStatus.ACTIVE] * 4 + [GrantStatus.PENDING, GrantStatus.REVOKED]),
+        status=_CHANCE.choice([GrantStatus.ACTIVE] * 8 + list(GrantStatus)),
         uses=_CHANCE.randint(0, 3),
         recipients=_some(AGENCIES, 3, 1),
         include_components=_CHANCE.random() < 0.5,
@@ -118,8 +130,10 @@ def _grant(owner: str | None = None) -> Grant:
         valid_from=NOON + timedelta(hours=_CHANCE.choice([-2, -2, 0, 1])),
         valid_until=NOON + timedelta(hours=_CHANCE.choice([0, 1, 5])),
         max_uses=_CHANCE.choice([None, 1, 2, 3]),
-        onward=_CHANCE.random() < 0.5,
+        onward=(onward := _CHANCE.random() < 0.5),
+        max_hops=_CHANCE.choice([None, 1, 2, 5]) if onward else None,
         caveats=_some(MILD, 2),
+        duties=_CHANCE.choice([(), (), (), *DUTIES]),
     )
 
 
@@ -168,7 +182,7 @@ def _request() -> Request:
         purpose=_CHANCE.choice(PURPOSES),
         case_id=_CHANCE.choice([None, *CASES]),
         fields=_CHANCE.choice([None, _some(FIELDS, 3, 1)]),
-        onward=_CHANCE.random() < 0.5,
+        hops=_CHANCE.choice([0, 0, 1, 1, 2, 3, 5, 6]),
     )
 
 
@@ -184,13 +198,14 @@ def _pair() -> tuple[Grant, Request]:
         action=request.action,
         purposes=(request.purpose,),
         onward=True,
+        max_hops=5,
         fields=request.fields,
     )
     member = _CHANCE.choice([None, *type(random.terms).model_fields])
     if member is None:
         return fitting, request
-    terms = fitting.terms.model_copy(update={member: getattr(random.terms, member)})
-    return fitting.model_copy(update={"terms": terms, "status": random.status, "uses": random.uses}), request
+    held = changed(fitting, **{member: getattr(random.terms, member)})
+    return held.model_copy(update={"status": random.status, "uses": random.uses}), request
 
 
 MARKINGS = [_marking() for _ in range(_POOL)]

@@ -66,6 +66,10 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/admin/grants"): {O, L},
     ("POST", "/v1/admin/grants/{grant_id}/confirm"): {O, L},
     ("POST", "/v1/admin/grants/{grant_id}/revoke"): {O, L},
+    ("POST", "/v1/admin/grants/{grant_id}/supersede"): {O, L},
+    ("POST", "/v1/admin/grants/{grant_id}/entered-in-error"): {O, L},
+    # An owner's own word that it need not be asked any more; nobody writes that down for it.
+    ("POST", "/v1/items/{item_id}/lift"): {O},
     ("GET", "/v1/admin/grants"): {A, O, L, U},
     ("GET", "/v1/admin/grants/{grant_id}"): {A, O, L, U},
     # policies, audit, oversight

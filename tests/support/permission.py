@@ -2,12 +2,16 @@
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
+from broker.grants.coverage import Trees, reach
 from broker.grants.model import Evidence, Grant, GrantStatus, Scope, Terms
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PartnerId, PurposeId, Subject, new_id
 from broker.kernel.words import Action
+from broker.policy.source import from_files
 from broker.provenance.marking import Marking, mark
+from tests.support.policy_files import lean, shipped
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CASE = CaseId("cas_" + "a" * 26)
@@ -53,12 +57,30 @@ def terms(owner: str, *, item: str = ITEM, **changes: Any) -> Terms:
     return Terms(**(members | changes))
 
 
-def grant(owner: str, *, item: str = ITEM, **changes: Any) -> Grant:
-    """An active grant. *changes* name members of the terms, or `status`, `uses`, `id`."""
+@cache
+def shipped_trees() -> Trees:
+    """The agencies and purposes of the shipped policy."""
+    bundle = from_files(lean(shipped()))
+    return Trees(agencies=bundle.agencies, purposes=bundle.purposes, civil=bundle.civil_purposes)
+
+
+def changed(held: Grant, trees: Trees | None = None, **changes: Any) -> Grant:
+    """The grant as it would have been recorded with other terms, under these trees or the shipped ones."""
+    given = held.terms.model_copy(update=changes)
+    return held.model_copy(update={"terms": given, "reach": reach(given, trees or shipped_trees())})
+
+
+def grant(owner: str, *, item: str = ITEM, trees: Trees | None = None, **changes: Any) -> Grant:
+    """An active grant, recorded under *trees* or the shipped ones.
+
+    *changes* name members of the terms, or `status`, `uses`, `id`.
+    """
     own = {name: changes.pop(name) for name in ("status", "uses", "id") if name in changes}
+    given = terms(owner, item=item, **changes)
     members: dict[str, Any] = {
         "id": GrantId(new_id("gra")),
-        "terms": terms(owner, item=item, **changes),
+        "terms": given,
+        "reach": reach(given, trees or shipped_trees()),
         "status": GrantStatus.ACTIVE,
         "uses": 0,
         "recorded_by": Subject("olga"),

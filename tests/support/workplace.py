@@ -16,6 +16,7 @@ from broker.cases.service import CaseService
 from broker.decision.holding import Holdings
 from broker.decision.loader import Loader
 from broker.decision.service import DecisionService
+from broker.grants.ending import GrantEndings
 from broker.grants.model import Grant, Terms
 from broker.grants.service import GrantService
 from broker.items.model import Content, Item, Source
@@ -79,6 +80,7 @@ class Workplace:
     door: DecisionService
     cases: CaseService
     grants: GrantService
+    endings: GrantEndings
     releases: ReleaseService
     acceptances: AcceptanceService
     reviews: ReviewService
@@ -197,6 +199,7 @@ async def workplace(
     writer = ItemWriter(sealer)
     door = DecisionService(work, loader(ItemReader(sealer), PolicyInForce(held)), holdings() if holdings else None)
     derive = DeriveService(work, door, writer)
+    grants = GrantService(work)
     try:
         async with work.begin() as tx:
             await activate(tx, held.current.bundle, "tests")
@@ -205,7 +208,8 @@ async def workplace(
             policy=held.current,
             door=door,
             cases=CaseService(work, SystemClock()),
-            grants=GrantService(work),
+            grants=grants,
+            endings=GrantEndings(grants),
             releases=ReleaseService(work, door, ReleaseRepository(sealer)),
             acceptances=AcceptanceService(work, ReleaseRepository(sealer)),
             reviews=ReviewService(work, door),

@@ -6,7 +6,15 @@ from fastapi import APIRouter, Depends
 
 from broker.api.auth import Caller
 from broker.api.deps import Allowed, OpaqueId, PageDep, ServicesDep, policy_of
-from broker.api.schemas.grants import GrantList, GrantReply, NewGrant, Revocation, grant_reply
+from broker.api.schemas.grants import (
+    ErrorReply,
+    GrantList,
+    GrantReply,
+    NewGrant,
+    Revocation,
+    error_reply,
+    grant_reply,
+)
 from broker.api.strict_bodies import StrictRoute
 from broker.policy.question import Act
 
@@ -18,7 +26,8 @@ async def record_grant(
     body: NewGrant, caller: Annotated[Caller, Depends(Allowed(Act.GRANT_RECORD))], held: ServicesDep
 ) -> GrantReply:
     """Record what an owner permits. A liaison's record, and a standing grant, wait for a second person."""
-    return grant_reply(await held.grants.record(caller.actor, body.terms(), policy_of(held)))
+    grant = await held.grants.record(caller.actor, body.terms(), policy_of(held))
+    return grant_reply(await held.grants.entry(grant))
 
 
 @router.get("")
@@ -44,7 +53,8 @@ async def confirm_grant(
     grant_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.GRANT_CONFIRM))], held: ServicesDep
 ) -> GrantReply:
     """The second person's word."""
-    return grant_reply(await held.grants.confirm(caller.actor, grant_id, policy_of(held).bundle.agencies))
+    grant = await held.grants.confirm(caller.actor, grant_id, policy_of(held).bundle.agencies)
+    return grant_reply(await held.grants.entry(grant))
 
 
 @router.post("/{grant_id}/revoke")
@@ -56,4 +66,32 @@ async def revoke_grant(
 ) -> GrantReply:
     """End a grant. When this has answered, no later release relies on it."""
     agencies = policy_of(held).bundle.agencies
-    return grant_reply(await held.grants.revoke(caller.actor, grant_id, body.reason, agencies))
+    grant = await held.endings.revoke(caller.actor, grant_id, body.reason, agencies)
+    return grant_reply(await held.grants.entry(grant))
+
+
+@router.post("/{grant_id}/supersede", status_code=201)
+async def supersede_grant(
+    grant_id: OpaqueId,
+    body: NewGrant,
+    caller: Annotated[Caller, Depends(Allowed(Act.GRANT_SUPERSEDE))],
+    held: ServicesDep,
+) -> GrantReply:
+    """Put a grant with these terms in the place of one of the same owner. When this has answered, no later release
+    relies on the old one, even where the new one waits for a second person.
+    """
+    grant = await held.endings.supersede(caller.actor, grant_id, body.terms(), policy_of(held))
+    return grant_reply(await held.grants.entry(grant))
+
+
+@router.post("/{grant_id}/entered-in-error")
+async def enter_grant_in_error(
+    grant_id: OpaqueId,
+    body: Revocation,
+    caller: Annotated[Caller, Depends(Allowed(Act.GRANT_ENTER_IN_ERROR))],
+    held: ServicesDep,
+) -> ErrorReply:
+    """End a grant and say that it never was a permission. The answer names the releases that relied on it."""
+    agencies = policy_of(held).bundle.agencies
+    grant = await held.endings.enter_in_error(caller.actor, grant_id, body.reason, agencies)
+    return error_reply(await held.grants.entry(grant), await held.reliance.shown(caller.actor, grant))

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 
 from broker.api.auth import Caller
 from broker.api.deps import Allowed, OpaqueId, ServicesDep, policy_of
+from broker.api.schemas.grants import GrantReply, Revocation, grant_reply
 from broker.api.schemas.items import (
     ItemHead,
     ItemReply,
@@ -87,3 +88,15 @@ async def read_reviews(
 ) -> ReviewsReply:
     """The dispositions of a list. Whoever may still give one is not shown the others' before."""
     return reviews_reply(await held.reviews.read(caller.actor, item_id))
+
+
+@router.post("/{item_id}/lift", status_code=201)
+async def lift_item(
+    item_id: OpaqueId,
+    body: Revocation,
+    caller: Annotated[Caller, Depends(Allowed(Act.ITEM_LIFT))],
+    held: ServicesDep,
+) -> GrantReply:
+    """Lift the own agency's part of exactly this item. It waits for a second officer, and is revoked like any grant."""
+    grant = await held.grants.lift(caller.actor, item_id, body.reason, policy_of(held))
+    return grant_reply(await held.grants.entry(grant))

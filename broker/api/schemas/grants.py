@@ -1,13 +1,16 @@
 """Bodies and replies of the register of permission."""
 
-from typing import Annotated, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from broker.api.schemas.duties import DutyList, DutyReply, duties_reply
 from broker.api.schemas.words import Body, Flag, Line, Moment, Pointer, Reply, Whole, Word
-from broker.grants.model import Evidence, Grant, GrantStatus, Scope, Terms
-from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PartnerId, PurposeId
+from broker.grants.model import Change, Entry, Evidence, GrantState, Scope, Terms
+from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PartnerId, PurposeId, ReleaseId
 from broker.kernel.words import Action, ItemKind
+from broker.release.reliance import Reliance
 
 
 class ScopeBody(Body):
@@ -47,7 +50,10 @@ class NewGrant(Body):
     valid_until: Moment
     max_uses: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
     onward: Flag = False
+    max_hops: Annotated[Whole, Field(ge=1, le=5)] | None = None
+    """With `onward`: how many releases may lie before the one that relies on this; 1 if it is left out."""
     caveats: Annotated[list[Word], Field(max_length=20, default_factory=list)]
+    duties: DutyList
     evidence: EvidenceBody
 
     def terms(self) -> Terms:
@@ -73,11 +79,13 @@ class NewGrant(Body):
             onward=self.onward,
             caveats=tuple(self.caveats),
             evidence=Evidence(reference=self.evidence.reference, sha256=self.evidence.sha256),
+            max_hops=self.max_hops,
+            duties=tuple(duty.value() for duty in self.duties),
         )
 
 
 class Revocation(Body):
-    """Why a grant ends."""
+    """Why a grant ends, never was one, or why an owner's part is lifted."""
 
     reason: Line
 
@@ -98,15 +106,28 @@ class EvidenceReply(Reply):
     sha256: str
 
 
+class StepReply(Reply):
+    """One thing done to a grant."""
+
+    change: Change
+    at: AwareDatetime
+    by: str
+    reason: str | None
+
+
 class GrantReply(Reply):
-    """A grant as it stands."""
+    """A grant as it stands: `exhausted` and `expired` follow from uses and time, the rest from what was done to it.
+
+    With `lift` no recipient, action or purpose is named, and none but civil enforcement is left out.
+    """
 
     id: GrantId
-    status: GrantStatus
+    status: GrantState
+    lift: bool
     owner: AgencyId
     recipients: list[AgencyId]
     include_components: bool
-    action: Action
+    action: Action | None
     purposes: list[PurposeId]
     include_subpurposes: bool
     scope: ScopeReply
@@ -116,7 +137,10 @@ class GrantReply(Reply):
     max_uses: int | None
     uses: int
     onward: bool
+    max_hops: int
+    """0: only what the component that asked passes on itself."""
     caveats: list[str]
+    duties: list[DutyReply]
     evidence: EvidenceReply
     recorded_by: str
     recorded_agency: AgencyId
@@ -124,6 +148,26 @@ class GrantReply(Reply):
     confirmed_by: str | None
     revoked_at: AwareDatetime | None
     revocation_reason: str | None
+    supersedes: GrantId | None
+    superseded_by: GrantId | None
+    history: list[StepReply]
+
+
+class RelianceReply(Reply):
+    """A release that relied on a grant, and who got the copy."""
+
+    release: ReleaseId
+    item: ItemId
+    released_at: AwareDatetime
+    recipient: AgencyId
+    person: str
+    address: str
+
+
+class ErrorReply(GrantReply):
+    """A grant that never was one. `releases` relied on it and are the owner's to recall; null for a liaison."""
+
+    releases: list[RelianceReply] | None
 
 
 class GrantList(Reply):
@@ -134,6 +178,24 @@ class GrantList(Reply):
     complete: bool
 
 
-def grant_reply(grant: Grant) -> GrantReply:
+def grant_reply(entry: Entry) -> GrantReply:
     """The outward form of a grant."""
-    return GrantReply.model_validate({**grant.model_dump(exclude={"terms"}), **grant.terms.model_dump()}, strict=False)
+    return GrantReply.model_validate(_members(entry), strict=False)
+
+
+def error_reply(entry: Entry, releases: Sequence[Reliance] | None) -> ErrorReply:
+    """The outward form of a grant that never was one."""
+    relied = None if releases is None else [RelianceReply(**one.model_dump()) for one in releases]
+    return ErrorReply.model_validate({**_members(entry), "releases": relied}, strict=False)
+
+
+def _members(entry: Entry) -> dict[str, Any]:
+    grant = entry.grant
+    return {
+        **grant.model_dump(exclude={"terms", "reach", "status"}),
+        **grant.terms.model_dump(),
+        "status": entry.state,
+        "max_hops": grant.terms.hops,
+        "duties": duties_reply(grant.terms.duties),
+        "history": [StepReply(**step.model_dump()) for step in entry.history],
+    }

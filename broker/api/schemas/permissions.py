@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
+from broker.api.schemas.duties import DutyList
 from broker.api.schemas.grants import EvidenceBody
 from broker.api.schemas.words import Body, Flag, Line, Moment, Pointer, Reply, Text, Whole, Word
 from broker.grants.model import Evidence
@@ -58,7 +59,9 @@ class AnswerBody(Body):
     valid_until: Moment | None = None
     max_uses: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
     onward: Flag = False
+    max_hops: Annotated[Whole, Field(ge=1, le=5)] | None = None
     caveats: Annotated[list[Word], Field(max_length=20, default_factory=list)]
+    duties: DutyList
     fields: Annotated[list[Pointer], Field(min_length=1, max_length=100)] | None = None
     evidence: EvidenceBody | None = None
 
@@ -77,6 +80,8 @@ class AnswerBody(Body):
             evidence=None
             if self.evidence is None
             else Evidence(reference=self.evidence.reference, sha256=self.evidence.sha256),
+            max_hops=self.max_hops,
+            duties=tuple(duty.value() for duty in self.duties),
         )
 
 

@@ -112,6 +112,8 @@ class DisclosureReply(Reply):
     purpose: PurposeId
     owners: list[AgencyId]
     recipient: RecipientBody
+    purge_by: AwareDatetime | None
+    """By when the recipient has to have destroyed the copy."""
 
 
 class CaveatReply(Reply):
@@ -155,6 +157,7 @@ class ReleaseReply(Reply):
     fields: list[str] | None
     released_at: AwareDatetime
     grants: list[GrantId]
+    purge_by: AwareDatetime | None
     caveats: list[CaveatReply]
     acceptance: AcceptanceReply | None
     hop: int
@@ -227,6 +230,7 @@ def release_reply(release: Release, register: Mapping[str, Caveat]) -> ReleaseRe
         fields=list(request.fields) if request.fields is not None else None,
         released_at=release.at,
         grants=list(release.grants),
+        purge_by=disclosure.purge_by,
         caveats=_caveats(release, register),
         acceptance=None
         if release.acceptance is None
@@ -240,6 +244,7 @@ def release_reply(release: Release, register: Mapping[str, Caveat]) -> ReleaseRe
             purpose=disclosure.purpose,
             owners=list(disclosure.owners),
             recipient=RecipientBody.model_validate(disclosure.recipient.model_dump()),
+            purge_by=disclosure.purge_by,
         ),
     )
 

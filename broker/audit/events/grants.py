@@ -61,3 +61,46 @@ class GrantResumed(AuditEvent):
     tag = "grant:register:resumed"
     grant_id: str
     owner: str
+
+
+class GrantSupersessionBegun(AuditEvent):
+    """An owner is putting another permission in the place of one: no new decision finds the old one any more."""
+
+    tag = "grant:register:superseding"
+    grant_id: str
+    owner: str
+
+
+class GrantSuperseded(AuditEvent):
+    """Another permission took the place of one."""
+
+    tag = "grant:register:superseded"
+    grant_id: str
+    successor_id: str
+    owner: str
+
+
+class GrantErrorBegun(AuditEvent):
+    """Somebody says that a permission was entered in error: no new decision finds it any more."""
+
+    tag = "grant:register:erring"
+    grant_id: str
+    owner: str
+
+
+class GrantEnteredInError(AuditEvent):
+    """What had been written down as a permission never was one."""
+
+    tag = "grant:register:entered_in_error"
+    grant_id: str
+    owner: str
+    reason: str
+
+
+class GrantRelied(AuditEvent):
+    """A release relied on a permission whose owner wants to be told of each."""
+
+    tag = "grant:register:relied"
+    grant_id: str
+    release_id: str
+    owner: str

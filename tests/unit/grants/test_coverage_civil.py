@@ -25,13 +25,13 @@ def _lacks(held: Grant, purpose: str) -> frozenset[Lack]:
         purpose=PurposeId(purpose),
         case_id=CaseId(CASE),
         fields=None,
-        onward=False,
+        hops=0,
     )
     return lacks(held, request, TREES, NOON)
 
 
 def _reaching_down(purpose: str) -> Grant:
-    return grant("DOS", item=ITEM, recipients=("FBI",), purposes=(purpose,), include_subpurposes=True)
+    return grant("DOS", item=ITEM, trees=TREES, recipients=("FBI",), purposes=(purpose,), include_subpurposes=True)
 
 
 def test_a_grant_from_above_does_not_reach_civil_enforcement() -> None:
