@@ -8,7 +8,7 @@ from collections.abc import Callable, Sized
 from datetime import UTC, date
 from typing import Protocol
 
-from broker.decision.model import Decision, Deny, Facts, Missing, Permit, Question, Reason, broken
+from broker.decision.model import Decision, Deny, Facts, Missing, Nearest, Permit, Question, Reason, broken
 from broker.grants import duties
 from broker.grants.coverage import STATE_OF_THE_GRANT, Lack, Request, lacks
 from broker.grants.model import Grant
@@ -50,11 +50,12 @@ def decide(question: Question, facts: Facts, policy: Policy, alarm: Alarm) -> De
 
 
 def requests(question: Question, lineage: Lineage) -> tuple[Request, ...]:
-    """For every owner but the recipient, what that owner would have to have permitted."""
+    """For every owner of what is asked for but the recipient, what that owner would have to have permitted."""
     if question.purpose is None:
         return ()
-    others = sorted(lineage.owners - {question.recipient})
-    return tuple(_request(question, lineage, owner, question.purpose) for owner in others)
+    asked_for = lineage.concerning(question.places())
+    others = sorted(asked_for.owners - {question.recipient})
+    return tuple(_request(question, asked_for, owner, question.purpose) for owner in others)
 
 
 def review_gaps(unreviewed: Sized, disputed: Sized) -> list[str]:
@@ -97,6 +98,8 @@ class _Deliberation:
     def __init__(self, question: Question, facts: Facts, policy: Policy) -> None:
         self.question = question
         self.facts = facts
+        self.asked_for = facts.lineage.concerning(question.places())
+        """The markings of what is asked for: some of the item's where fields are named, else all of them."""
         self.policy = policy
         self.reasons: list[Reason] = []
         self.missing: list[Missing] = []
@@ -107,10 +110,10 @@ class _Deliberation:
         # 0. The question is complete and every id in it is known.
         purpose = self._known_purpose()
         # 1. Something without an owner is locked, not free.
-        owners = self.facts.lineage.owners
+        owners = self.asked_for.owners
         if not owners:
             self._against(ReasonCode.NO_PROVENANCE, None, "nobody is recorded as the owner of this item")
-        # 2. All owners of the lineage are asked, whoever they are, except the recipient about its own.
+        # 2. All owners of what is asked for are asked, whoever they are, except the recipient about its own.
         others = sorted(owners - {self.question.recipient})
         # 3. Each owner's own rules, with that owner's grants.
         for owner in others:
@@ -137,7 +140,7 @@ class _Deliberation:
         if question.asker not in trees.agencies:
             self._against(ReasonCode.QUESTION_INCOMPLETE, None, "the asking component is not in the register")
         if question.purpose is None or question.purpose not in trees.purposes:
-            if self.facts.lineage.owners - {question.recipient}:
+            if self.asked_for.owners - {question.recipient}:
                 self._against(ReasonCode.QUESTION_INCOMPLETE, None, "the purpose is not one of the register")
             return None
         return question.purpose
@@ -171,7 +174,7 @@ class _Deliberation:
         self._rely_on_grant(owner, purpose, with_permission.rule, why_not)
 
     def _rely_on_grant(self, owner: AgencyId, purpose: PurposeId, rule: RuleRef, why_not_freed: str | None) -> None:
-        request = _request(self.question, self.facts.lineage, owner, purpose)
+        request = _request(self.question, self.asked_for, owner, purpose)
         covering = [grant for grant in self.facts.grants if not self._lacks(grant, request)]
         fitting = [grant for grant in covering if not self._conditions_unmet(grant, owner)]
         if fitting:
@@ -185,17 +188,36 @@ class _Deliberation:
                 self._against(ReasonCode.CAVEAT_UNMET, owner, unmet)
         if covering:
             return
-        self._against(
-            ReasonCode.PERMISSION_MISSING,
-            owner,
-            f"no grant of {owner} on record covers this; {owner} can give it"
-            + (f" ({why_not_freed})" if why_not_freed else ""),
-            rule,
-        )
-        self.missing.append(
-            Missing(owner=owner, action=self.question.action, recipient=self.question.recipient, purpose=purpose)
-        )
+        self._miss(owner, purpose, request, rule, why_not_freed)
         self._explain_past(owner, request)
+
+    def _miss(
+        self, owner: AgencyId, purpose: PurposeId, request: Request, rule: RuleRef, why_not_freed: str | None
+    ) -> None:
+        nearest = self._nearest(owner, request)
+        detail = f"no grant of {owner} on record covers this; {owner} can give it"
+        if why_not_freed:
+            detail += f" ({why_not_freed})"
+        self._against(ReasonCode.PERMISSION_MISSING, owner, detail, rule, nearest)
+        self.missing.append(
+            Missing(
+                owner=owner,
+                action=self.question.action,
+                recipient=self.question.recipient,
+                purpose=purpose,
+                nearest=nearest,
+            )
+        )
+
+    def _nearest(self, owner: AgencyId, request: Request) -> Nearest | None:
+        if self.facts.near_grants is None:
+            return None
+        known = (*self.facts.grants, *self.facts.past_grants, *self.facts.near_grants)
+        lacking = {grant.id: self._lacks(grant, request) for grant in known if grant.terms.owner == owner}
+        if not lacking:
+            return None
+        grant = min(lacking, key=lambda one: (len(lacking[one]), one))
+        return Nearest(grant=grant, lacks=tuple(sorted(lacking[grant])))
 
     def _explain_past(self, owner: AgencyId, request: Request) -> None:
         said = set()
@@ -210,7 +232,7 @@ class _Deliberation:
 
     def _check_caveats(self) -> tuple[str, ...]:
         carried: set[str] = set()
-        for marking in self.facts.lineage.markings:
+        for marking in self.asked_for.markings:
             carried.update(marking.caveats)
             for unmet in self._unmet(marking.caveats, marking.owner):
                 self._against(ReasonCode.CAVEAT_UNMET, marking.owner, unmet)
@@ -232,14 +254,20 @@ class _Deliberation:
             self._against(ReasonCode.CAVEAT_UNMET, None, "purge_by: this copy was to be gone by now")
         if self.question.action is not Action.VIEW:
             for owner, kind in self.facts.notices:
-                detail = f"{owner} has announced that this, or something it is made of, is {kind}"
-                self._against(ReasonCode.ITEM_RECALLED, owner, detail)
+                named = self._named(owner)
+                detail = f"{named or 'an owner'} has announced that this, or something it is made of, is {kind}"
+                self._against(ReasonCode.ITEM_RECALLED, named, detail)
             for owner in sorted(self.facts.unconfirmed):
-                detail = f"{owner} was asked about this, or about something it is made of, and did not confirm it"
-                self._against(ReasonCode.CAVEAT_UNMET, owner, detail)
+                named = self._named(owner)
+                said = "was asked about this, or about something it is made of, and did not confirm it"
+                self._against(ReasonCode.CAVEAT_UNMET, named, f"{named or 'an owner'} {said}")
         if self.question.action is not Action.VIEW and self.question.kind is not ItemKind.CANDIDATE_LIST:
             for gap in review_gaps(self.facts.unreviewed, self.facts.disputed):
                 self._against(ReasonCode.NOT_REVIEWED, None, gap)
+
+    def _named(self, owner: AgencyId) -> AgencyId | None:
+        # What is made of one place of a source need not be of every owner of that source, and then does not name them.
+        return owner if owner in self.facts.lineage.owners else None
 
     def _unmet(self, codes: tuple[str, ...], owner: AgencyId) -> list[str]:
         verified = owner in self.facts.verified
@@ -263,14 +291,14 @@ class _Deliberation:
         return self.policy.free_default(owner, self.facts.now.astimezone(UTC).date())
 
     def _why_not_freed(self, default: FreeDefault) -> str | None:
-        parts = self.facts.lineage.parts_of(default.owner)
+        parts = self.asked_for.parts_of(default.owner)
         made = [part.at.astimezone(UTC).date() for part in parts]
         codes = {code for part in parts for code in part.caveats}
         return why_not_freed(default, made, codes, self.facts.caveats)
 
     def _is_original(self, owner: AgencyId) -> bool:
         """The component that asked may come as the one that asked, for looking and for nothing else."""
-        parts = self.facts.lineage.parts_of(owner)
+        parts = self.asked_for.parts_of(owner)
         return self.question.action is Action.VIEW and all(p.asked_by == self.question.recipient for p in parts)
 
     def _lacks(self, grant: Grant, request: Request) -> frozenset[Lack]:
@@ -288,8 +316,15 @@ class _Deliberation:
             )
         )
 
-    def _against(self, code: ReasonCode, owner: AgencyId | None, detail: str, rule: RuleRef | None = None) -> None:
-        reason = Reason(code=code, owner=owner, rule=rule, detail=detail)
+    def _against(
+        self,
+        code: ReasonCode,
+        owner: AgencyId | None,
+        detail: str,
+        rule: RuleRef | None = None,
+        nearest: Nearest | None = None,
+    ) -> None:
+        reason = Reason(code=code, owner=owner, rule=rule, detail=detail, nearest=nearest)
         if reason not in self.reasons:
             self.reasons.append(reason)
 

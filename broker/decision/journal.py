@@ -13,6 +13,7 @@ from broker.decision.model import Decision, Deny, Permit, Question
 from broker.items.model import Item
 from broker.kernel.ids import DecisionId, ReleaseId
 from broker.kernel.words import ReasonCode
+from broker.provenance.lineage import Lineage
 from broker.storage.unit_of_work import Transaction
 
 Channel = Literal["view", "derive", "dry_run", "release", "package", "holding"]
@@ -40,6 +41,11 @@ class Judgement:
     holdings: tuple[ReleaseId, ...] = ()
     """The releases under which the asker holds the item, where it is the holder and not the one that asked."""
 
+    @property
+    def asked_for(self) -> Lineage:
+        """The markings of what the question asks for: some of the item's where it names fields, else all."""
+        return self.item.lineage.concerning(self.question.places())
+
 
 async def record_unknown(tx: Transaction, actor: Actor, channel: Channel) -> None:
     """Record that somebody asked for an item that is not there."""
@@ -58,7 +64,7 @@ async def record_judgement(
     verdict: Literal["permit", "deny"] = "permit" if outcome else "deny"
     if any(reason.code is ReasonCode.ENGINE_FAILURE for reason in reasons):
         _log.critical("decision_without_policy_or_gate", decision=judgement.id, item=question.item)
-    owners = sorted(judgement.item.lineage.owners)
+    owners = sorted(judgement.asked_for.owners)
     await tx.write(
         _INSERT,
         {

@@ -97,6 +97,7 @@ class Loader:
             lineage=stored.item.lineage,
             grants=grants,
             past_grants=(),
+            near_grants=None,
             already_counted=already_counted,
             unreviewed=reviews.unreviewed,
             disputed=reviews.disputed,
@@ -108,10 +109,17 @@ class Loader:
             now=await tx.clock(),
         )
 
-    async def with_past(self, tx: Transaction, question: Question, stored: Stored, facts: Facts) -> Facts:
-        """The same facts and some grants that no longer count, so that a refusal can be explained."""
-        found = await repository.find(tx, requests(question, stored.item.lineage), facts.trees, past=True)
-        facts.past_grants = await repository.fetch(tx, found)
+    async def with_past(
+        self, tx: Transaction, question: Question, stored: Stored, facts: Facts, *, near: bool
+    ) -> Facts:
+        """The same facts and some grants that no longer count, so that a refusal can be explained.
+
+        With *near*, for somebody who may look at the item, also some that are about the same in other respects.
+        """
+        asked = requests(question, stored.item.lineage)
+        facts.past_grants = await repository.fetch(tx, await repository.find(tx, asked, facts.trees, past=True))
+        if near:
+            facts.near_grants = await repository.fetch(tx, await repository.near(tx, asked, facts.trees))
         return facts
 
     async def _grants(

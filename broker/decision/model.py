@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from broker.grants.coverage import Trees
+from broker.grants.coverage import Lack, Trees
 from broker.grants.model import Grant
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId
 from broker.kernel.words import Action, ItemKind, ReasonCode
@@ -34,6 +34,20 @@ class Question(_Value):
     """How many releases the item will have gone through with this one; 1 where the component that asked releases."""
     copy_until: AwareDatetime | None = None
     """Of a copy that was made before: when it has to be gone."""
+    resolved: bool = False
+    """Whether each field is known to lead to something in this content. Otherwise nobody can say whom it concerns, and
+    everybody is asked."""
+
+    def places(self) -> tuple[str, ...] | None:
+        """The fields by which to tell whom the question concerns; None when it concerns all owners."""
+        return self.fields if self.resolved else None
+
+
+class Nearest(_Value):
+    """The grant on record that comes nearest to a permission that is missing, and what it lacks."""
+
+    grant: GrantId
+    lacks: tuple[Lack, ...]
 
 
 class Reason(_Value):
@@ -43,6 +57,8 @@ class Reason(_Value):
     owner: AgencyId | None
     rule: RuleRef | None
     detail: str
+    nearest: Nearest | None = None
+    """For a missing permission; for the eyes of those alone who may look at the item."""
 
 
 class Missing(_Value):
@@ -52,6 +68,7 @@ class Missing(_Value):
     action: Action
     recipient: AgencyId
     purpose: PurposeId
+    nearest: Nearest | None = None
 
 
 class Permit(_Value):
@@ -89,6 +106,7 @@ class Facts:
         lineage: Lineage,
         grants: tuple[Grant, ...],
         past_grants: tuple[Grant, ...],
+        near_grants: tuple[Grant, ...] | None,
         already_counted: frozenset[GrantId],
         unreviewed: tuple[ItemId, ...],
         disputed: tuple[ItemId, ...],
@@ -102,6 +120,9 @@ class Facts:
         self.lineage = lineage
         self.grants = grants
         self.past_grants = past_grants
+        """Some that no longer can be relied on, to explain a refusal."""
+        self.near_grants = near_grants
+        """Some that are about the same, to say what the nearest of them lacks; None where nobody may be told."""
         self.already_counted = already_counted
         self.unreviewed = unreviewed
         """Lists behind the item that two people have not been through."""

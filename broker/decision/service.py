@@ -12,9 +12,10 @@ from broker.decision.holding import Holdings, NothingHeld, within
 from broker.decision.journal import Channel, Judgement, record_judgement, record_unknown
 from broker.decision.loader import Loader
 from broker.decision.model import Deny, Permit, Question, Reason
-from broker.decision.sight import Look, Sight
+from broker.decision.sight import Explain, Sight
 from broker.items.excerpt import excerpt
 from broker.items.model import Content, Item, Source
+from broker.items.projection import all_resolve
 from broker.items.reader import Confirmations, ReviewGaps
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action, ReasonCode, Role
@@ -58,12 +59,18 @@ class Wish:
 class Released:
     """Content that has passed the door. Only the door makes one, and only on a Permit."""
 
-    __slots__ = ("content", "grants", "holdings", "item", "judgement")
+    __slots__ = ("content", "fields", "grants", "holdings", "item", "judgement", "lineage")
 
-    def __init__(self, key: object, content: Content, judgement: Judgement, look: Judgement) -> None:
+    def __init__(
+        self, key: object, content: Content, judgement: Judgement, look: Judgement, fields: tuple[str, ...] | None
+    ) -> None:
         if key is not _DOOR or not isinstance(judgement.outcome, Permit) or not isinstance(look.outcome, Permit):
             raise TypeError("only the door makes a Released, and only on a Permit")
         self.item = judgement.item
+        self.fields = fields
+        """What of the item the caller has come to; None for all of it."""
+        self.lineage = self.item.lineage.concerning(fields)
+        """Whose that is."""
         self.content = content
         self.judgement = judgement
         self.grants = look.outcome.grants
@@ -122,7 +129,17 @@ class DecisionService:
         if not _may_look(actor, stored.item):
             judgement = replace(judgement, outcome=_NOT_ITS_OWNER)
         await record_judgement(tx, actor, judgement, channel)
-        return Released(_DOOR, _limited(stored.open(), look), judgement, judgement) if judgement.outcome else None
+        if not judgement.outcome:
+            return None
+        return Released(_DOOR, _limited(stored.open(), look.fields), judgement, judgement, look.fields)
+
+    async def may_look(self, tx: Transaction, actor: Actor, item_id: str) -> bool:
+        """Whether the actor may view an item, to tell how much may be said of it. Nothing is handed out or recorded."""
+        policy = await self._loader.policy(tx, lock=False)
+        stored = await self._loader.item(tx, item_id, lock=False)
+        if stored is None or not _may_look(actor, stored.item):
+            return False
+        return bool((await self._sight.look(tx, actor, stored, policy, lock=False, copies=False)).judgement.outcome)
 
     async def ancestry(self, actor: Actor, item_id: str) -> Ancestry | None:
         """An item for the caller's own eyes, with what it was made of; None as for `view`."""
@@ -188,7 +205,8 @@ class DecisionService:
         stored = await self._loader.item(tx, item_id, lock=True)
         if stored is None:
             return None
-        question = _wish_question(asker, stored.item, wish, hops)
+        # It was made, so its fields led somewhere, and a content never changes.
+        question = _wish_question(asker, stored.item, wish, hops, resolved=True)
         judgement = await self._sight.judge(tx, question, stored, policy, lock=True, counted=counted)
         await record_judgement(tx, actor, judgement, "package", release)
         return judgement
@@ -210,31 +228,36 @@ class DecisionService:
             await record_unknown(tx, actor, channel)
             return None
         asker = AgencyId(actor.agency)
-        first = _wish_question(asker, stored.item, wish, 1)
+        first = _wish_question(asker, stored.item, wish, 1, resolved=True)
         look = await self._sight.look(tx, actor, stored, policy, lock=lock, copies=True, then=first)
         if not look.judgement.outcome:
             await record_judgement(tx, actor, look.judgement, "view")
             return None
-        question = _wish_question(asker, stored.item, wish, look.hops + 1)
-        judgement = await self._sight.judge(tx, question, stored, policy, lock=lock, for_use=lock)
+        # Who comes to the item may be told whether a field leads anywhere in what it comes to.
+        resolved = wish.fields is None or all_resolve(_limited(stored.open(), look.fields), wish.fields)
+        question = _wish_question(asker, stored.item, wish, look.hops + 1, resolved=resolved)
+        judgement = await self._sight.judge(
+            tx,
+            question,
+            stored,
+            policy,
+            lock=lock,
+            for_use=lock,
+            explain=Explain.WHAT_WAS if look.by_copy else Explain.IN_FULL,
+        )
         judgement = replace(judgement, holdings=look.judgement.holdings)
-        if not within(wish.fields, look.fields):
-            judgement = _against(judgement, _NOT_HELD)
+        if look.fields is not None and not (resolved and within(wish.fields, look.fields)):
+            # Whoever holds a part is told nothing of the rest, so this alone and not who else would have to be asked.
+            judgement = replace(judgement, outcome=Deny(reasons=(_NOT_HELD,), missing=()))
         await record_judgement(tx, actor, judgement, channel, release)
         if not lock or not judgement.outcome:
             return Asked(judgement, None)
-        return Asked(judgement, Released(_DOOR, _limited(stored.open(), look), judgement, look.judgement))
+        content = _limited(stored.open(), look.fields)
+        return Asked(judgement, Released(_DOOR, content, judgement, look.judgement, look.fields))
 
 
-def _against(judgement: Judgement, reason: Reason) -> Judgement:
-    """The same judgement with one more reason against."""
-    outcome = judgement.outcome
-    reasons, missing = (outcome.reasons, outcome.missing) if isinstance(outcome, Deny) else ((), ())
-    return replace(judgement, outcome=Deny(reasons=(*reasons, reason), missing=missing))
-
-
-def _limited(content: Content, look: Look) -> Content:
-    return content if look.fields is None else excerpt(content, look.fields)
+def _limited(content: Content, fields: tuple[str, ...] | None) -> Content:
+    return content if fields is None else excerpt(content, fields)
 
 
 def _may_look(actor: Actor, item: Item) -> bool:
@@ -243,7 +266,7 @@ def _may_look(actor: Actor, item: Item) -> bool:
     return works_cases or actor.agency in item.lineage.owners
 
 
-def _wish_question(asker: AgencyId, item: Item, wish: Wish, hops: int) -> Question:
+def _wish_question(asker: AgencyId, item: Item, wish: Wish, hops: int, *, resolved: bool) -> Question:
     return Question(
         item=item.id,
         kind=item.kind,
@@ -255,4 +278,5 @@ def _wish_question(asker: AgencyId, item: Item, wish: Wish, hops: int) -> Questi
         fields=wish.fields,
         hops=hops,
         copy_until=wish.copy_until,
+        resolved=resolved,
     )

@@ -6,6 +6,7 @@ any one suffices. What was written from holdings is looked at while every releas
 """
 
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Final
 
 import structlog
@@ -39,6 +40,15 @@ _NOT_ASKED_FOR: Final = Deny(
 )
 
 
+class Explain(Enum):
+    """How far a refusal for want of permission is explained."""
+
+    WHAT_WAS = "what was"
+    """With what became of grants that would have covered it."""
+    IN_FULL = "in full"
+    """Also with the nearest grant and what it lacks, for somebody who may look at the item."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """Whether the caller may come to an item, and on what that rests."""
@@ -48,6 +58,8 @@ class Look:
     """What of it; None for all."""
     hops: int
     """How many releases lie between the component that asked and the caller."""
+    by_copy: bool = False
+    """Whether the caller has a copy of it and may not look at the item itself."""
 
 
 class Sight:
@@ -67,9 +79,12 @@ class Sight:
         lock: bool,
         for_use: bool = False,
         counted: frozenset[GrantId] = frozenset(),
-        explain: bool = True,
+        explain: Explain | None = Explain.WHAT_WAS,
     ) -> Judgement:
-        """Decide one question. What is relied on is locked, unless nothing is promised."""
+        """Decide one question. What is relied on is locked, unless nothing is promised.
+
+        Without *explain* a refusal says only whose permission is missing.
+        """
         if policy is None:
             outcome: Decision = broken(_UNJUDGED)
             digest, at = "unavailable", await tx.clock()
@@ -78,8 +93,8 @@ class Sight:
                 tx, question, stored, policy, lock=lock, for_use=for_use, already_counted=counted
             )
             outcome = gate.decide(question, facts, policy.engine, _alarm)
-            if explain and isinstance(outcome, Deny) and outcome.missing:
-                facts = await self._loader.with_past(tx, question, stored, facts)
+            if explain is not None and isinstance(outcome, Deny) and outcome.missing:
+                facts = await self._loader.with_past(tx, question, stored, facts, near=explain is Explain.IN_FULL)
                 outcome = gate.decide(question, facts, policy.engine, _alarm)
             digest, at = policy.bundle.digest, facts.now
         return Judgement(DecisionId(new_id("dec")), outcome, question, stored.item, digest, at)
@@ -115,7 +130,9 @@ class Sight:
         for holding in direct:
             again = await self._again(tx, actor, holding, stored, policy, lock=lock)
             if isinstance(again.outcome, Permit):
-                return Look(_resting(seen, again.outcome, (holding.release,)), holding.fields, holding.hop)
+                return Look(
+                    _resting(seen, again.outcome, (holding.release,)), holding.fields, holding.hop, by_copy=True
+                )
         written = await self._written(tx, actor, stored, policy, behind, items, lock=lock) if behind else None
         if written is not None:
             return Look(_resting(seen, written, tuple(one.release for one in behind)), None, _longest(behind))
@@ -162,7 +179,7 @@ class Sight:
     ) -> Judgement:
         question = held_question(holding, stored.item)
         counted = frozenset(holding.grants)
-        judgement = await self.judge(tx, question, stored, policy, lock=lock, counted=counted, explain=False)
+        judgement = await self.judge(tx, question, stored, policy, lock=lock, counted=counted, explain=None)
         await record_judgement(tx, actor, judgement, "holding", holding.release)
         return judgement
 
@@ -188,12 +205,13 @@ class Sight:
             if not isinstance(again.outcome, Permit):
                 return None
             permits.append(again.outcome)
-            covered |= {_part(marking) for marking in source.item.lineage.markings}
+            asked_for = source.item.lineage.concerning(again.question.places())
+            covered |= {_part(marking) for marking in asked_for.markings}
         rest = tuple(one for one in stored.item.lineage.markings if _part(one) not in covered)
         if rest:
             lineage = stored.item.lineage.model_copy(update={"markings": rest})
             own = stored.narrowed(stored.item.model_copy(update={"lineage": lineage}))
-            judged = await self.judge(tx, view_question(actor, own.item), own, policy, lock=lock, explain=False)
+            judged = await self.judge(tx, view_question(actor, own.item), own, policy, lock=lock, explain=None)
             if not isinstance(judged.outcome, Permit):
                 return None
             permits.append(judged.outcome)
@@ -228,6 +246,8 @@ def held_question(holding: Holding, item: Item) -> Question:
         fields=holding.fields,
         hops=holding.hop,
         copy_until=holding.purge_by,
+        # It was made, so its fields led somewhere, and a content never changes.
+        resolved=True,
     )
 
 

@@ -33,6 +33,26 @@ _FIND_PAST: Final = (
     "(" + _FIND + " AND NOT r.active) UNION (" + _FIND + " AND r.active AND r.valid_until <= clock_timestamp())"
     " ORDER BY grant_id DESC LIMIT 20"
 )
+# Of each owner some of the grants filed under one of the item's keys, those first that agree in more. Every arm is an
+# index lookup of its own and bounded, so that an owner's thousands of standing grants cost no more than a few.
+_ARM: Final = """
+(SELECT r.grant_id, {rank} AS rank FROM grant_reach r
+ WHERE r.owner = wanted.owner AND r.scope_key = wanted.scope_key AND {agrees} LIMIT 20)
+"""
+_TO_THEM: Final = "r.action = %(action)s AND r.recipient = ANY(%(recipients)s)"
+_NEAR: Final = f"""
+SELECT grant_id FROM (
+    SELECT grant_id, row_number() OVER (PARTITION BY owner ORDER BY min(rank), min(place), grant_id DESC) AS nth
+    FROM unnest(%(owners)s::text[], %(keys)s::text[]) WITH ORDINALITY AS wanted(owner, scope_key, place)
+    CROSS JOIN LATERAL (
+        {_ARM.format(rank=0, agrees=f"{_TO_THEM} AND r.active")}
+        UNION ALL {_ARM.format(rank=1, agrees=f"{_TO_THEM} AND NOT r.active")}
+        UNION ALL {_ARM.format(rank=2, agrees="r.active")}
+        UNION ALL {_ARM.format(rank=3, agrees="NOT r.active")}
+    ) AS found
+    GROUP BY owner, grant_id
+) AS ranked WHERE nth <= 20
+"""
 _FETCH: Final = """
 SELECT id, owner, recipients, include_components, action, purposes, include_subpurposes, scope, fields, valid_from,
     valid_until, max_uses, onward, max_hops, duties, lift, reach_recipients, reach_purposes, caveats,
@@ -116,6 +136,28 @@ async def find(tx: Transaction, requests: Sequence[Request], trees: Trees, *, pa
         },
     )
     return {row.grant_id: row.counted for row in rows}
+
+
+async def near(tx: Transaction, requests: Sequence[Request], trees: Trees) -> tuple[str, ...]:
+    """Ids of at most 20 grants of each owner that are filed under one of the item's keys, whatever they permit to whom.
+
+    They serve explanations only.
+    """
+    if not requests:
+        return ()
+    first = requests[0]
+    # In the order of the keys, what names the item itself stands before what names its kind.
+    pairs = [(r.owner, key) for r in requests for key in scope_keys(r.item, r.kind, r.parts)]
+    rows = await tx.rows(
+        _NEAR,
+        {
+            "owners": [owner for owner, _ in pairs],
+            "keys": [key for _, key in pairs],
+            "action": first.action.value,
+            "recipients": list(trees.agencies.chain(first.recipient)),
+        },
+    )
+    return tuple(row.grant_id for row in rows)
 
 
 async def fetch(tx: Transaction, ids: Iterable[str]) -> tuple[Grant, ...]:

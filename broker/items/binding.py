@@ -14,8 +14,11 @@ def binding(item: Item) -> str:
     that does not open. The roots stand apart and are not in it; see ``broker.items.reader``.
     """
     lineage = item.lineage
+    by_place = any(one.selectors is not None for one in lineage.markings)
     bound = [
-        1,  # The form of this list; another one needs another number, and the old one still to be read.
+        # The form of this list; another one needs another number, and the old one still to be read. Form 2 says of each
+        # marking which places it is about; an item without any is bound as it was before there were places.
+        2 if by_place else 1,
         item.id,
         item.kind.value,
         item.case_id,
@@ -30,6 +33,7 @@ def binding(item: Item) -> str:
             [
                 *(one.owner, one.custodian, one.source_system, one.source_reference, one.agreement),
                 *(list(one.caveats), one.asked_by, one.case_id, _moment(one.at)),
+                *([one.selectors] if by_place else []),
             ]
             for one in lineage.markings
         ],

@@ -24,6 +24,15 @@ def project(content: Content, pointers: tuple[str, ...]) -> dict[str, Any]:
     return {pointer: resolve(content, pointer) for pointer in pointers}
 
 
+def all_resolve(content: Content, pointers: tuple[str, ...]) -> bool:
+    """Whether every pointer leads to something."""
+    try:
+        project(content, pointers)
+    except PointerUnresolved:
+        return False
+    return True
+
+
 def names_of(pointer: str) -> list[str]:
     """The names that a pointer consists of, unescaped; raises PointerUnresolved when it is not well formed."""
     if not pointer.startswith("/"):

@@ -28,7 +28,7 @@ FROM item WHERE id = %s
 """
 _ITEM_FOR_SHARE: Final = _ITEM + " FOR SHARE"
 _MARKINGS: Final = """
-SELECT owner, custodian, source_system, source_reference, agreement, caveats, asked_by, case_id, at
+SELECT owner, custodian, source_system, source_reference, agreement, caveats, asked_by, case_id, at, selectors
 FROM item_marking WHERE item_id = %s ORDER BY ordinal
 """
 # A list that is not there any more has not been reviewed by that: nobody can say that it held no candidate.
@@ -151,6 +151,7 @@ def _item(row: Any, markings: Sequence[Any]) -> Item:
                 asked_by=m.asked_by,
                 case_id=CaseId(m.case_id),
                 at=m.at,
+                selectors=None if m.selectors is None else tuple(m.selectors),
             )
             for m in markings
         ),

@@ -43,6 +43,8 @@ class MarkingRow(SQLModel, table=True):
     asked_by: str
     case_id: str
     at: datetime = Field(sa_column=moment())
+    selectors: list[str] | None = Field(sa_column=words(nullable=True))
+    """The places of the content that it is about; NULL is the whole."""
 
 
 class RootRow(SQLModel, table=True):

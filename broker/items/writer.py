@@ -64,7 +64,12 @@ class ItemWriter:
         await tx.execute(
             insert(MarkingRow),
             [
-                {"item_id": item.id, "ordinal": ordinal, **marking.model_dump(), "caveats": list(marking.caveats)}
+                {
+                    "item_id": item.id,
+                    "ordinal": ordinal,
+                    **marking.model_dump(mode="json", exclude={"at"}),
+                    "at": marking.at,
+                }
                 for ordinal, marking in enumerate(item.lineage.markings)
             ],
         )

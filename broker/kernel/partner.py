@@ -65,6 +65,9 @@ class PartnerEntry(BaseModel):
     id: PartnerId
     title: str = Field(min_length=1, max_length=200)
     owner: AgencyId
+    other_owners: tuple[AgencyId, ...] = ()
+    """Agencies whose records this partner may answer with, where its system is a gateway to theirs. A candidate that is
+    claimed for one of them is that agency's as well; the list as a whole stays the owner's."""
     custodian: AgencyId
     """Who holds the system; the owner itself unless the system answers with another owner's records."""
     adapter: str = Field(min_length=1, max_length=100)

@@ -2,11 +2,11 @@
 
 from broker.kernel.ids import AgencyId
 from broker.kernel.partner import PartnerEntry
-from broker.partners.contract import Answered, Outcome
+from broker.partners.contract import Answered, Outcome, ReportedCandidate
 
 
 def foreign_owner(entry: PartnerEntry, outcome: Outcome) -> str | None:
-    """The first owner claimed that is not exactly the registered one: the whole leg is then quarantined.
+    """The first owner claimed that the register does not name for this partner: the whole leg is then quarantined.
 
     No claim at all is no fault: the owner comes from the register either way. The comparison neither folds case nor
     trims, as ``"DOS "`` is either a mistake or a forgery.
@@ -14,10 +14,16 @@ def foreign_owner(entry: PartnerEntry, outcome: Outcome) -> str | None:
     if not isinstance(outcome, Answered):
         return None
     for candidate in outcome.candidates:
-        claimed = candidate.handling.owner if candidate.handling is not None else None
-        if claimed is not None and AgencyId(claimed) != entry.owner:
+        claimed = _claimed(candidate)
+        if claimed is not None and claimed not in (entry.owner, *entry.other_owners):
             return claimed
     return None
+
+
+def owner_of(entry: PartnerEntry, candidate: ReportedCandidate) -> AgencyId:
+    """Whose record a candidate is: another owner's where the register lets the partner say so, the partner's else."""
+    claimed = _claimed(candidate)
+    return claimed if claimed is not None and claimed in entry.other_owners else entry.owner
 
 
 def added_caveats(entry: PartnerEntry, outcome: Outcome) -> tuple[tuple[str, ...], ...]:
@@ -34,3 +40,8 @@ def added_caveats(entry: PartnerEntry, outcome: Outcome) -> tuple[tuple[str, ...
         else ()
         for candidate in outcome.candidates
     )
+
+
+def _claimed(candidate: ReportedCandidate) -> AgencyId | None:
+    handling = candidate.handling
+    return AgencyId(handling.owner) if handling is not None and handling.owner is not None else None

@@ -122,7 +122,7 @@ def partners(
     codes = set(caveat_codes)
     for line, entry in found.values():
         checks: list[tuple[str, Iterable[str], Iterable[str]]] = [
-            ("agency", (entry.owner, entry.custodian), agency_tree),
+            ("agency", (entry.owner, entry.custodian, *entry.other_owners), agency_tree),
             ("purpose", entry.agreement.purposes, purpose_tree),
             ("caveat", entry.caveats, codes),
             ("probe kind", entry.probe_kinds, [kind.value for kind in ProbeKind]),
@@ -141,6 +141,9 @@ def partners(
 
 
 def _implausible(entry: PartnerEntry) -> Iterable[str]:
+    owners = (entry.owner, *entry.other_owners)
+    if len(set(owners)) != len(owners):
+        yield "an owner stands twice; other_owners names those that are not the owner, each once"
     if entry.agreement.valid_until < entry.agreement.valid_from:
         yield "the agreement ends before it begins"
     yield from _implausible_url(entry.url)

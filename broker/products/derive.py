@@ -1,9 +1,12 @@
 """Deriving: something new is written from items, and every owner of every source goes into it for good (R12).
 
-Each source is read through the door by the author. A part without sources is the author's component's own words.
+Each source is read through the door by the author. A part without sources is the author's component's own words. A part
+that uses one place of a source has the owners of that place; a part that uses the whole has them all.
 """
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from broker.audit.events import Actor, ItemDerived
 from broker.audit.recorder import record
 from broker.cases.service import find as find_case
+from broker.decision.holding import within
 from broker.decision.service import DecisionService, Released
 from broker.grants import repository as grants
 from broker.grants.model import Terms
@@ -21,13 +25,15 @@ from broker.kernel.errors import BrokerError, Invalid, NotFound
 from broker.kernel.ids import AgencyId, CaseId, ItemId, PurposeId, ReleaseId, Subject, new_id
 from broker.kernel.tree import Tree
 from broker.kernel.words import ItemKind
-from broker.provenance.lineage import Lineage, combine
+from broker.provenance.lineage import Lineage, taken_into, written
 from broker.provenance.marking import Marking, mark
 from broker.storage.attempt import attempt
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 _LEAST_SOURCES: Final = {ItemKind.REDACTION: 1, ItemKind.COUNT: 1, ItemKind.COMPARISON: 2}
 """A count of nothing is a count of something, too: of the sources in which nothing was found."""
+_BESIDE: Final = ("/title",)
+"""What a written item holds beside its parts; it may tell of all of them."""
 
 
 class Part(BaseModel):
@@ -90,20 +96,7 @@ class DeriveService:
             raise Invalid("case_id names no case of your component", "/case_id")
         _check_selectors(draft, opened)
         now = await tx.clock()
-        lineages = [await self._lineage(tx, released) for released in opened.values()]
-        if any(not part.sources for part in draft.parts):
-            own = mark(
-                owner=component,
-                custodian=component,
-                source_system=None,
-                source_reference=None,
-                agreement=None,
-                caveats=(),
-                asked_by=component,
-                case_id=draft.case_id,
-                at=now,
-            )
-            lineages.append(Lineage(markings=(own,), roots=frozenset()))
+        lineages = {source: await self._lineage(tx, released) for source, released in opened.items()}
         item = Item(
             id=ItemId(new_id("itm")),
             kind=draft.kind,
@@ -114,7 +107,7 @@ class DeriveService:
             search_id=None,
             candidates=0,
             created_at=now,
-            lineage=combine(lineages),
+            lineage=_written_from(draft, lineages, _own_words(component, draft.case_id, now)),
         )
         await self._items.write(tx, item, _content(draft, opened, component), [part.sources for part in draft.parts])
         await self._items.rest_on(tx, item.id, _held_under(opened.values()))
@@ -133,11 +126,11 @@ class DeriveService:
 
     async def _lineage(self, tx: Transaction, released: Released) -> Lineage:
         roots = await self._door.roots(tx, released)
-        markings = released.item.lineage.markings
+        markings = released.lineage.markings
         # What was seen or received under a grant is held to that grant's caveats, and so is what is written from it.
         for grant in await grants.fetch(tx, released.grants):
             markings = tuple(_under(one, grant.terms) for one in markings)
-        return released.item.lineage.model_copy(update={"roots": roots, "markings": markings})
+        return released.lineage.model_copy(update={"roots": roots, "markings": markings})
 
 
 def _held_under(opened: Collection[Released]) -> frozenset[ReleaseId]:
@@ -159,6 +152,34 @@ def check_form(draft: Draft) -> None:
         raise Invalid(f"a {draft.kind.value} names at least {least} item(s) that it is made of", "/parts")
 
 
+def _own_words(component: AgencyId, case_id: CaseId, now: datetime) -> Lineage:
+    """Whose a part without sources is: the author's component's."""
+    own = mark(
+        owner=component,
+        custodian=component,
+        source_system=None,
+        source_reference=None,
+        agreement=None,
+        caveats=(),
+        asked_by=component,
+        case_id=case_id,
+        at=now,
+    )
+    return Lineage(markings=(own,), roots=frozenset())
+
+
+def _written_from(draft: Draft, sources: Mapping[ItemId, Lineage], own: Lineage) -> Lineage:
+    """Whose the item is, part by part: of a source used by a selector, those whom the selector concerns."""
+    places = [f"/parts/{number}" for number in range(len(draft.parts))]
+    uses: dict[ItemId, list[tuple[str | None, str]]] = defaultdict(list)
+    for place, part in zip(places, draft.parts, strict=True):
+        for source in part.sources:
+            uses[source.item].append((source.selector, place))
+    own_parts = [(None, place) for place, part in zip(places, draft.parts, strict=True) if not part.sources]
+    taken = [taken_into(lineage, uses[source], _BESIDE) for source, lineage in sources.items()]
+    return written([*taken, taken_into(own, own_parts, _BESIDE)], places)
+
+
 def _under(marking: Marking, terms: Terms) -> Marking:
     if marking.owner != terms.owner:
         return marking
@@ -170,8 +191,12 @@ def _check_selectors(draft: Draft, opened: dict[ItemId, Released]) -> None:
         for source in part.sources:
             if source.selector is None:
                 continue
+            released = opened[source.item]
+            if not within((source.selector,), released.fields):
+                # Not a word on whether there is such a place in the rest, nor how far a list goes.
+                raise Invalid("a selector of this part leads beyond what was released to you", f"/parts/{n}")
             try:
-                resolve(opened[source.item].content, source.selector)
+                resolve(released.content, source.selector)
             except PointerUnresolved as fault:
                 raise Invalid(f"a selector of this part does not fit its source: {fault}", f"/parts/{n}") from None
 
@@ -182,13 +207,17 @@ def _content(draft: Draft, opened: dict[ItemId, Released], component: AgencyId) 
         "parts": [
             {
                 "text": part.text,
-                "owners": sorted({o for source in part.sources for o in opened[source.item].item.lineage.owners})
+                "owners": sorted({o for source in part.sources for o in _owners(opened[source.item], source)})
                 or [component],
                 "sources": [source.model_dump(mode="json") for source in part.sources],
             }
             for part in draft.parts
         ],
     }
+
+
+def _owners(released: Released, source: Source) -> frozenset[AgencyId]:
+    return released.lineage.concerning(None if source.selector is None else (source.selector,)).owners
 
 
 def _common_purpose(items: Sequence[Item], purposes: Tree) -> PurposeId | None:

@@ -152,7 +152,8 @@ class LeadService:
         if gaps:
             raise Conflict(f"{'; '.join(gaps)}; have them reviewed before anybody acts on this")
         if said.unconfirmed:
-            raise Conflict(f"{' and '.join(sorted(said.unconfirmed))} did not confirm what this is made of")
+            named = sorted(said.unconfirmed & lead.item.lineage.owners)
+            raise Conflict(f"{' and '.join(named) or 'an owner'} did not confirm what this is made of")
         unverified = sorted(
             marking.owner
             for marking in lead.item.lineage.markings

@@ -17,7 +17,8 @@ _DELIVERIES = table(DeliveryRow)
 
 _TELL: Final = text(
     "INSERT INTO notice_delivery (notice_id, disclosure_id, recipient)"
-    " SELECT :notice, id, recipient FROM disclosure WHERE item_id = ANY (:items)"
+    # Who received nothing of the owner's has nothing to be told, and need not learn that there was something.
+    " SELECT :notice, id, recipient FROM disclosure WHERE item_id = ANY (:items) AND :owner = ANY (owners)"
 )
 _NOTICE: Final = """
 SELECT n.*, (SELECT count(*) FROM notice_item i WHERE i.notice_id = n.id) AS affected,
@@ -38,7 +39,9 @@ async def add(tx: Transaction, notice: Notice, affected: tuple[ItemId, ...]) -> 
     await tx.execute(insert(_NOTICES).values(**values, item_id=notice.item, lifted_by=None))
     rows = [{"notice_id": notice.id, "item_id": one, "standing": True} for one in affected]
     await tx.execute(insert(_AFFECTED), rows)
-    return int((await tx.execute(_TELL, {"notice": notice.id, "items": list(affected)})).rowcount)
+    return int(
+        (await tx.execute(_TELL, {"notice": notice.id, "owner": notice.owner, "items": list(affected)})).rowcount
+    )
 
 
 async def recipients_of(tx: Transaction, notice_id: str) -> tuple[AgencyId, ...]:

@@ -9,7 +9,7 @@ from broker.kernel.ids import AgencyId, CaseId, DecisionId, DisclosureId, GrantI
 from broker.kernel.words import Action
 
 Package = dict[str, Any]
-"""What the recipient gets: JSON with the item's markings, its content or the fields asked for, and the caveats."""
+"""What the recipient gets: JSON with the content or the fields asked for, their markings, and the caveats."""
 
 
 class Direction(StrEnum):
@@ -63,6 +63,14 @@ class Acceptance(_Value):
     at: AwareDatetime
 
 
+class LeftOut(_Value):
+    """What a release left out of the item, for those who may know that there is more."""
+
+    partial: bool
+    owners: tuple[AgencyId, ...]
+    """Owners of the item of whom nothing was disclosed, as far as the reader may know of them."""
+
+
 class Release(_Value):
     """A copy that was made for a recipient."""
 
@@ -81,6 +89,8 @@ class Release(_Value):
     """The releases by which the one who passed it on held it; empty for the component that asked."""
     disclosure: Disclosure
     acceptance: Acceptance | None
+    left_out: LeftOut | None = None
+    """None when the reader may not know, whether something was left out or not. It is never kept with the release."""
 
     @property
     def open_to_recipient(self) -> bool:

@@ -22,6 +22,7 @@ from broker.audit.recorder import record
 from broker.cases.service import find as find_case
 from broker.decision.service import Ancestry, DecisionService
 from broker.items.ownership import owners_of
+from broker.items.projection import all_resolve
 from broker.jobs.outbox import Happened
 from broker.kernel.errors import BrokerError, Conflict, Invalid, NotFound
 from broker.kernel.ids import AgencyId, ItemId, PermissionRequestId, Subject, new_id
@@ -163,7 +164,9 @@ class PermissionService:
 
     async def _submit(self, tx: Transaction, actor: Actor, question: Question, seen: Ancestry) -> PermissionRequest:
         wanted, item = question.request, seen.released.item
-        possible = item.lineage.owners - {wanted.recipient.agency}
+        # With fields, those whom they concern: to the others, the request would only tell that there is an item.
+        places = wanted.fields if wanted.fields and all_resolve(seen.released.content, wanted.fields) else None
+        possible = seen.released.lineage.concerning(places).owners - {wanted.recipient.agency}
         asked = frozenset(question.owners) or possible - {AgencyId(actor.agency)}
         if not asked:
             raise Conflict("there is no owner to ask: the item is the requester's own or the recipient's")
@@ -225,7 +228,8 @@ def _uses(owner: AgencyId, seen: Ancestry, owned: Mapping[ItemId, frozenset[Agen
             continue  # The requester holds other fields than this part.
         sources = sorted({source.item for part, source in seen.sources if part == number})
         mine = tuple(source for source in sources if owner in owned.get(source, frozenset()))
-        if mine or written["owners"] == [owner]:
+        # A part may use another place of such a source, and then has nothing of this owner.
+        if owner in written["owners"]:
             alone = written["owners"] == [owner]
             yield Use(part=number, sources=mine, text=written["text"] if alone else None)
 

@@ -9,6 +9,7 @@ from broker.cases.service import find as find_case
 from broker.decision.model import Permit
 from broker.decision.service import DecisionService, Judgement, Released, Wish
 from broker.grants import repository as grants
+from broker.items.ownership import owners_of
 from broker.items.projection import PointerUnresolved, project
 from broker.kernel.errors import Invalid, NotFound
 from broker.kernel.ids import AgencyId, CaseId, DisclosureId, ReleaseId, Subject, new_id
@@ -17,7 +18,7 @@ from broker.policy.snapshot import PolicySnapshot
 from broker.provenance.caveats import Caveat
 from broker.release.acceptance import NotAccepted
 from broker.release.duties import tell_owner
-from broker.release.model import Direction, Disclosure, Package, Release, ReleaseRequest
+from broker.release.model import Direction, Disclosure, LeftOut, Package, Release, ReleaseRequest
 from broker.release.repository import ReleaseRepository
 from broker.storage import idempotency
 from broker.storage.unit_of_work import Transaction, UnitOfWork
@@ -28,6 +29,8 @@ class Refused:
     """The answer no, with everything that stands against it. It is on record."""
 
     judgement: Judgement
+    told: frozenset[AgencyId] | None = None
+    """The owners that the reader may hear of; None for somebody who may look at the item, and so hear everything."""
 
 
 class ReleaseService:
@@ -74,7 +77,7 @@ class ReleaseService:
             release = await self._visible(tx, actor, release_id)
             if release is None:
                 raise NotFound
-            return release
+            return release.model_copy(update={"left_out": await self._left_out(tx, actor, release)})
 
     async def page(self, actor: Actor, direction: Direction | None, after: str, limit: int) -> list[Release]:
         """Records of what the actor's agency has made or received, in the order of their ids."""
@@ -96,12 +99,13 @@ class ReleaseService:
             if judgement is None:
                 raise NotFound
             if not judgement.outcome:
-                return Refused(judgement)
+                return await self._refused(tx, actor, release, judgement)
             if actor.agency != release.component and not release.open_to_recipient:
                 await record(tx, PackageWithheld(actor=actor, release_id=release.id))
                 return NotAccepted(release)
             await record(tx, ReleaseRead(actor=actor, release_id=release.id))
-            return await self._releases.package(tx, release)
+            package = await self._releases.package(tx, release)
+            return package | {"item": package["item"] | _said(await self._left_out(tx, actor, release))}
 
     async def _check(self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot) -> None:
         """What does not depend on the item, so that its answer tells nothing about the item."""
@@ -142,7 +146,7 @@ class ReleaseService:
                 id=DisclosureId(new_id("dis")),
                 at=asked.judgement.at,
                 nature=_nature(request, released),
-                owners=tuple(sorted(released.item.lineage.owners)),
+                owners=tuple(sorted(asked.judgement.asked_for.owners)),
                 purpose=request.purpose,
                 recipient=request.recipient,
                 purge_by=permit.purge_by,
@@ -159,7 +163,7 @@ class ReleaseService:
                 uses = await grants.count_use(tx, grant.id)
                 await record(tx, GrantUsed(actor=actor, grant_id=grant.id, release_id=release.id, uses=uses))
             await tell_owner(tx, actor, grant, release)
-        return release
+        return release.model_copy(update={"left_out": await self._left_out(tx, actor, release)})
 
     async def _replay(self, tx: Transaction, actor: Actor, made: str) -> Release | Refused | None:
         release = await self._releases.read(tx, made)
@@ -168,13 +172,35 @@ class ReleaseService:
         judgement = await self._again(tx, actor, release)
         if judgement is None:
             return None
-        return release if judgement.outcome else Refused(judgement)
+        if not judgement.outcome:
+            return await self._refused(tx, actor, release, judgement)
+        return release.model_copy(update={"left_out": await self._left_out(tx, actor, release)})
 
     async def _again(self, tx: Transaction, actor: Actor, release: Release) -> Judgement | None:
         wish = replace(_wish(release.request), copy_until=release.disclosure.purge_by)
         counted = frozenset(release.grants)
         item, hop = release.request.item, release.hop
         return await self._door.again(tx, actor, release.component, item, wish, release.id, counted, hop)
+
+    async def _refused(self, tx: Transaction, actor: Actor, release: Release, judgement: Judgement) -> Refused:
+        """Why an earlier release is none any more: all of it for those who may look, else as far as they were told."""
+        if await self._knows(tx, actor, release):
+            return Refused(judgement)
+        return Refused(judgement, told=frozenset(release.disclosure.owners))
+
+    async def _left_out(self, tx: Transaction, actor: Actor, release: Release) -> LeftOut | None:
+        """What the actor may know of what the copy does not hold: the asking side all, an owner only of itself."""
+        owners = (await owners_of(tx, [release.request.item])).get(release.request.item, frozenset())
+        more = owners - set(release.disclosure.owners)
+        partial = release.request.fields is not None
+        if await self._knows(tx, actor, release):
+            return LeftOut(partial=partial, owners=tuple(sorted(more)))
+        if actor.agency in owners:
+            return LeftOut(partial=partial, owners=tuple(sorted(more & {AgencyId(actor.agency)})))
+        return None
+
+    async def _knows(self, tx: Transaction, actor: Actor, release: Release) -> bool:
+        return actor.agency == release.component and await self._door.may_look(tx, actor, release.request.item)
 
     async def _visible(self, tx: Transaction, actor: Actor, release_id: str) -> Release | None:
         release = await self._releases.read(tx, release_id)
@@ -200,7 +226,7 @@ def _nature(request: ReleaseRequest, released: Released) -> str:
 
 
 def _package(release: Release, released: Released, permit: Permit, register: Mapping[str, Caveat]) -> Package | Invalid:
-    request, item = release.request, released.item
+    request, item, asked_for = release.request, released.item, released.judgement.asked_for
     try:
         content = released.content if request.fields is None else project(released.content, request.fields)
     except PointerUnresolved as fault:
@@ -217,7 +243,7 @@ def _package(release: Release, released: Released, permit: Permit, register: Map
         "item": {
             "id": item.id,
             "kind": item.kind.value,
-            "owners": sorted(item.lineage.owners),
+            "owners": sorted(asked_for.owners),
             "markings": [
                 {
                     "owner": m.owner,
@@ -225,9 +251,15 @@ def _package(release: Release, released: Released, permit: Permit, register: Map
                     "source_system": m.source_system,
                     "caveats": list(m.caveats),
                 }
-                for m in item.lineage.markings
+                for m in asked_for.markings
             ],
-            "partial": request.fields is not None,
             "content": content,
         },
     }
+
+
+def _said(left_out: LeftOut | None) -> dict[str, object]:
+    """The same members for everybody: a recipient who may not know reads the same of a whole copy and of a part."""
+    if left_out is None:
+        return {"partial": None, "left_out": None}
+    return {"partial": left_out.partial, "left_out": list(left_out.owners)}

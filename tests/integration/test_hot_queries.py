@@ -93,7 +93,7 @@ def test_a_permit_reads_no_table_of_the_register_from_end_to_end(filled: Filled)
 
 
 def test_a_refusal_reads_no_table_of_the_register_from_end_to_end(filled: Filled) -> None:
-    assert len(_on(filled.refused, "grant_reach")) == 2, "the lookup and the explanation were caught"
+    assert len(_on(filled.refused, "grant_reach")) == 3, "the lookup and the two explanations were caught"
     assert _whole_tables(filled, filled.refused) == []
 
 
@@ -107,7 +107,7 @@ def test_the_lookup_is_answered_by_its_index_alone(filled: Filled) -> None:
 def test_one_condition_over_ended_and_run_out_grants_would_read_the_whole_register(filled: Filled) -> None:
     # The traitor: what the explanation of a refusal asked before it was taken apart.
     either = repository._FIND + " AND (NOT r.active OR r.valid_until <= clock_timestamp())"
-    [_, explanation] = _on(filled.refused, "grant_reach")
+    [_, explanation, _] = _on(filled.refused, "grant_reach")
     traitor = plans.Statement(either, explanation.parameters)
     assert _whole_tables(filled, [traitor]) != []
 

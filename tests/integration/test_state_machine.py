@@ -310,7 +310,7 @@ def test_traitor_that_forgets_an_owner_is_caught(fresh_postgres: Database, monke
     """The control: what is made takes the owners of its first source."""
     from broker.products import derive
 
-    whole = derive.combine
-    monkeypatch.setattr(derive, "combine", lambda lineages: whole(lineages[:1]))
+    whole = derive.written
+    monkeypatch.setattr(derive, "written", lambda lineages, parts: whole(lineages[:1], parts))
     with pytest.raises(AssertionError):
         played(fresh_postgres, 20, 25, shrink=False)

@@ -15,9 +15,8 @@ def up(name):
 
 def needs_nothing(owner, q):
     """What the shipped files free: CBP within DHS, and the two components' own words; never civil enforcement."""
-    if q.action != "release" or "criminal_investigation" not in up(q.purpose):
-        return False
-    return owner in {"ICE-HSI", "ICE-ERO"} or (owner == "CBP" and "DHS" in up(q.recipient))
+    crime = q.action == "release" and "criminal_investigation" in up(q.purpose)
+    return crime and (owner in {"ICE-HSI", "ICE-ERO"} or (owner == "CBP" and "DHS" in up(q.recipient)))
 
 
 def own_look(parts, q):
@@ -29,7 +28,7 @@ def met(code, owner, parts, q):
         return True
     if own_look(parts, q):
         return code in {"originator_only", "department_only", "verify_with_owner"}
-    return code == "department_only" and next(one for one in up(owner) if one not in PARENT) in up(q.recipient)
+    return code == "department_only" and bool(up(owner) & up(q.recipient))
 
 
 def owed(d, now, *asked):
@@ -39,9 +38,8 @@ def owed(d, now, *asked):
 
 def covers(grant, owner, parts, q, now):
     t, s = grant.terms, grant.terms.scope
-    fields = t.fields is None or (
-        bool(q.fields) and all(any(f == top or f.startswith(top + "/") for top in t.fields) for f in q.fields)
-    )
+    fields = t.fields is None or (bool(q.fields) and all(
+        any(f == top or f.startswith(top + "/") for top in t.fields) for f in q.fields))  # fmt: skip
     return (
         t.owner == owner and grant.status == "active" and t.valid_from <= now < t.valid_until
         and (t.max_uses is None or grant.uses < t.max_uses)
@@ -57,21 +55,26 @@ def covers(grant, owner, parts, q, now):
     )  # fmt: skip
 
 
+def asked_for(q, markings):
+    """Whose it is: of each field those who have it, something in it, or what it lies in; in doubt everybody's."""
+    fields = q.fields or ()
+    sound = q.resolved and all(f[:1] == "/" and "~" not in f.replace("~0", "").replace("~1", "") for f in fields)
+    whose = [{m for m in markings if m.selectors is None or any(
+        f"{f}/".startswith(f"{s}/") or f"{s}/".startswith(f"{f}/") for s in m.selectors)} for f in fields]  # fmt: skip
+    return set().union(*whose) if sound and whose and all(whose) else set(markings)
+
+
 def permitted(q, markings, grants, now, expires, unreviewed):
     """True; False for what is no question at all; or the owners whose permission is missing, empty where it is not that."""
+    markings = asked_for(q, markings)
     others = {m.owner for m in markings} - {q.recipient}
-    if not markings or q.recipient not in AGENCIES or q.asker not in AGENCIES or not others <= AGENCIES:
+    if not markings or not {q.recipient, q.asker} | others <= AGENCIES or (others and q.purpose not in PURPOSES):
         return False
-    if others and q.purpose not in PURPOSES:
-        return False
-    missing = set()
-    for owner in others:
-        parts = [m for m in markings if m.owner == owner]
-        if not own_look(parts, q) and not needs_nothing(owner, q):
-            missing |= set() if any(covers(g, owner, parts, q, now) for g in grants) else {owner}
-    else_wrong = (expires is not None and expires <= now) or (
+    of = {m.owner: [p for p in markings if p.owner == m.owner] for m in markings}
+    asked = {one for one in others if not own_look(of[one], q) and not needs_nothing(one, q)}
+    missing = {one for one in asked if not any(covers(g, one, of[one], q, now) for g in grants)}
+    late = (expires is not None and expires <= now) or (
         q.action != "view" and q.kind != "candidate_list" and unreviewed
-    ) or not all(
-        met(code, m.owner, [p for p in markings if p.owner == m.owner], q) for m in markings for code in m.caveats
-    )  # fmt: skip
-    return missing or (set() if else_wrong else True)
+    )
+    unmet = not all(met(code, m.owner, of[m.owner], q) for m in markings for code in m.caveats)
+    return missing or (set() if late or unmet else True)

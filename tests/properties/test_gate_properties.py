@@ -15,6 +15,7 @@ from broker.grants.model import Grant
 from broker.kernel.words import Action, ItemKind, ReasonCode
 from broker.policy.question import ShareQuestion, Verdict
 from broker.provenance.lineage import Lineage
+from broker.provenance.selection import reaches
 from tests.properties.values import (
     ENGINE,
     HOSTILE,
@@ -81,6 +82,8 @@ def test_adding_an_owner_never_turns_deny_into_permit(situation: Situation, adde
     question, lineage, held = situation
     before = decided(question, lineage, held)
     assume(not before)
+    # A field that is nobody's asks everybody; with an owner of its own it asks that one.
+    assume(all(any(reaches(m.selectors, one) for m in lineage.markings) for one in question.places() or ()))
     wider = lineage.model_copy(update={"markings": (*lineage.markings, added)})
     assert not decided(question, wider, held)
 
@@ -112,7 +115,8 @@ def test_a_permit_rests_on_every_owner_and_on_grants_that_cover(situation: Situa
     answer = decided(question, lineage, held)
     if not isinstance(answer, Permit):
         return
-    others = lineage.owners - {question.recipient}
+    asked_for = lineage.concerning(question.places())
+    others = asked_for.owners - {question.recipient}
     used = [one for one in held if one.id in answer.grants]
     for owner in others:
         own_rules = [rule for rule in answer.rules if rule.file == f"owners/{owner}.csv"]
@@ -122,7 +126,46 @@ def test_a_permit_rests_on_every_owner_and_on_grants_that_cover(situation: Situa
     requests = {request.owner: request for request in gate.requests(question, lineage)}
     for one in used:
         assert not lacks(one, requests[one.terms.owner], TREES, NOON)
-    assert {code for m in lineage.markings for code in m.caveats} <= set(answer.caveats)
+    assert {code for m in asked_for.markings for code in m.caveats} <= set(answer.caveats)
+
+
+@given(situations)
+@PER_TEST
+def test_fields_of_which_it_is_not_known_where_they_lead_ask_every_owner(situation: Situation) -> None:
+    question, lineage, held = situation
+    unknown = question.model_copy(update={"resolved": False})
+    answer = decided(unknown, lineage, held)
+    if isinstance(answer, Permit):
+        asked = {rule.file for rule in answer.rules}
+        assert {f"owners/{owner}.csv" for owner in lineage.owners - {question.recipient}} <= asked
+
+
+@given(situations)
+@PER_TEST
+def test_what_may_pass_as_a_whole_may_pass_in_part(situation: Situation) -> None:
+    question, lineage, held = situation
+    whole = question.model_copy(update={"fields": None})
+    if decided(whole, lineage, held):
+        assert decided(question, lineage, held)
+
+
+@given(situations)
+@PER_TEST
+def test_the_nearest_grant_is_told_to_those_who_may_know_and_lacks_what_is_said(situation: Situation) -> None:
+    question, lineage, held = situation
+    silent = decided(question, lineage, held)
+    told = decided(question, lineage, held, near_grants=())
+    assert bool(silent) is bool(told)
+    if isinstance(silent, Permit) or isinstance(told, Permit):
+        return
+    assert not any(one.nearest for one in (*silent.missing, *silent.reasons))
+    requests = {request.owner: request for request in gate.requests(question, lineage)}
+    for one in told.missing:
+        mine = [grant for grant in held if grant.terms.owner == one.owner]
+        assert (one.nearest is None) is (not mine)
+        if one.nearest is not None:
+            fewest = min(len(lacks(grant, requests[one.owner], TREES, NOON)) for grant in mine)
+            assert len(one.nearest.lacks) == fewest > 0
 
 
 @given(situations)

@@ -106,7 +106,10 @@ def test_fields_let_through_what_they_name_and_nothing_else(world: World) -> Non
     made = answered(world.release(lead, fields=["/parts/0/text"]), 201)["id"]
     package = answered(world.accepted(made).get(f"/v1/releases/{made}/package"), 200)
     assert package["item"]["content"] == {"/parts/0/text": "See the lists."}
-    assert package["item"]["partial"] is True
+    # Who was not told of the rest is not told that there is one.
+    assert (package["item"]["partial"], package["item"]["left_out"]) == (None, None)
+    own = answered(world.analyst.get(f"/v1/releases/{made}/package"), 200)
+    assert (own["item"]["partial"], own["item"]["left_out"]) == (True, [])
 
 
 def test_a_field_that_leads_nowhere_is_told_and_releases_nothing(world: World) -> None:

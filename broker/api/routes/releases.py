@@ -24,7 +24,6 @@ from broker.api.schemas.releases import (
 )
 from broker.api.services import Services
 from broker.api.strict_bodies import StrictRoute
-from broker.decision.service import Judgement
 from broker.kernel.ids import new_id
 from broker.policy.question import Act
 from broker.release.acceptance import NotAccepted
@@ -60,7 +59,7 @@ async def make_release(
     """Pass an item on, if every owner's permission is on record."""
     answer = await held.releases.release(caller.actor, body.request(), policy_of(held), key, _fingerprint(body))
     if isinstance(answer, Refused):
-        return _refusal(answer.judgement)
+        return _refusal(answer)
     response.headers["Location"] = f"/v1/releases/{answer.id}"
     return _reply(answer, held)
 
@@ -115,7 +114,7 @@ async def read_package(
     del reader  # The copy is content: who may read the record of a release alone, an auditor say, does not get it.
     answer = await held.releases.package(caller.actor, release_id)
     if isinstance(answer, Refused):
-        return _refusal(answer.judgement)
+        return _refusal(answer)
     return _not_accepted(answer.release, held) if isinstance(answer, NotAccepted) else answer
 
 
@@ -130,8 +129,8 @@ def _not_accepted(release: Release, held: Services) -> Response:
     return problem(409, "caveats-not-accepted", title, detail, occurrence=new_id("occ"), **members)
 
 
-def _refusal(judgement: Judgement) -> Response:
-    members = refusal_members(judgement)
+def _refusal(refused: Refused) -> Response:
+    members = refusal_members(refused.judgement, refused.told)
     owners = sorted({one["owner"] for one in members["missing"]})
     detail = "This may not be passed on; see `reasons`."
     if owners:

@@ -84,6 +84,8 @@ class MarkingReply(Reply):
     caveats: list[str]
     asked_by: AgencyId
     at: AwareDatetime
+    selectors: list[str] | None
+    """The places of the content that it is about, as JSON Pointers; null for the whole."""
 
 
 class ItemHead(Reply):
@@ -190,7 +192,9 @@ def item_reply(released: Released) -> ItemReply:
 
 def marking_reply(marking: Marking) -> MarkingReply:
     """The outward form of a marking."""
-    return MarkingReply(**marking.model_dump(exclude={"caveats", "case_id"}), caveats=list(marking.caveats))
+    selectors = None if marking.selectors is None else list(marking.selectors)
+    own = marking.model_dump(exclude={"caveats", "case_id", "selectors"})
+    return MarkingReply(**own, caveats=list(marking.caveats), selectors=selectors)
 
 
 def review_reply(review: Review) -> ReviewReply:

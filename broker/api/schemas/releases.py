@@ -1,18 +1,21 @@
 """Bodies and replies of decisions and releases."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
 from broker.api.schemas.words import Body, Flag, Line, Pointer, Reply, Word
-from broker.decision.model import Deny
+from broker.decision.model import Deny, Nearest
 from broker.decision.service import Judgement
+from broker.grants.coverage import Lack
 from broker.kernel.errors import Invalid
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, DisclosureId, GrantId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action, ReasonCode
 from broker.provenance.caveats import Caveat
 from broker.release.model import Recipient, Release, ReleaseRequest
+
+_NO_MORE: Final = "what this copy was made of may not be passed on any more"
 
 
 class RecipientBody(Body):
@@ -51,13 +54,23 @@ class NewRelease(Body):
         )
 
 
+class NearestReply(Reply):
+    """The grant on record that comes nearest, and in which respects it does not cover what was asked."""
+
+    grant: GrantId
+    lacks: list[Lack]
+
+
 class ReasonReply(Reply):
-    """One reason against. `rule` is the policy's file and line, where a line decided."""
+    """One reason against. `rule` is the policy's file and line, where a line decided; `nearest` for a permission that is
+    missing, where the owner has a grant on record that is about the same.
+    """
 
     code: ReasonCode
     owner: AgencyId | None
     rule: str | None
     detail: str
+    nearest: NearestReply | None
 
 
 class MissingReply(Reply):
@@ -67,6 +80,7 @@ class MissingReply(Reply):
     action: Action
     recipient: AgencyId
     purpose: PurposeId
+    nearest: NearestReply | None
 
 
 class DecisionReply(Reply):
@@ -163,6 +177,10 @@ class ReleaseReply(Reply):
     hop: int
     received_by: list[ReleaseId]
     disclosure: DisclosureReply
+    partial: bool | None
+    """Whether it is less than the whole content; null for those who may not know, be it so or not."""
+    left_out: list[AgencyId] | None
+    """Owners in the item of whom it holds nothing; null for those who may not know."""
 
 
 class ReleaseList(Reply):
@@ -186,9 +204,14 @@ def decision_reply(judgement: Judgement) -> DecisionReply:
     )
 
 
-def refusal_members(judgement: Judgement) -> dict[str, Any]:
-    """The members that a refusal's problem document has beside the standard ones."""
+def refusal_members(judgement: Judgement, told: Collection[AgencyId] | None = None) -> dict[str, Any]:
+    """The members that a refusal's problem document has beside the standard ones.
+
+    With *told*, for somebody who may not look at the item: no more than that of these owners something stands against it.
+    """
     reasons, missing = _against(judgement)
+    if told is not None:
+        reasons, missing = _as_told(reasons, told), []
     question = judgement.question
     draft = None
     if missing and question.purpose is not None:
@@ -246,11 +269,24 @@ def release_reply(release: Release, register: Mapping[str, Caveat]) -> ReleaseRe
             recipient=RecipientBody.model_validate(disclosure.recipient.model_dump()),
             purge_by=disclosure.purge_by,
         ),
+        partial=None if release.left_out is None else release.left_out.partial,
+        left_out=None if release.left_out is None else list(release.left_out.owners),
     )
 
 
 def _caveats(release: Release, register: Mapping[str, Caveat]) -> list[CaveatReply]:
     return [CaveatReply(code=code, text=register[code].text if code in register else None) for code in release.caveats]
+
+
+def _as_told(reasons: list[ReasonReply], told: Collection[AgencyId]) -> list[ReasonReply]:
+    """What the recipient of a copy hears when it is not handed out any more: nothing of owners it was not told of."""
+    found = [
+        ReasonReply(code=one.code, owner=one.owner, rule=None, detail=one.detail, nearest=None)
+        if one.owner in told
+        else ReasonReply(code=one.code, owner=None, rule=None, detail=_NO_MORE, nearest=None)
+        for one in reasons
+    ]
+    return [one for n, one in enumerate(found) if one not in found[:n]]
 
 
 def _against(judgement: Judgement) -> tuple[list[ReasonReply], list[MissingReply]]:
@@ -259,8 +295,26 @@ def _against(judgement: Judgement) -> tuple[list[ReasonReply], list[MissingReply
         return [], []
     reasons = [
         ReasonReply(
-            code=one.code, owner=one.owner, rule=str(one.rule) if one.rule is not None else None, detail=one.detail
+            code=one.code,
+            owner=one.owner,
+            rule=str(one.rule) if one.rule is not None else None,
+            detail=one.detail,
+            nearest=_nearest(one.nearest),
         )
         for one in outcome.reasons
     ]
-    return reasons, [MissingReply.model_validate(one.model_dump()) for one in outcome.missing]
+    missing = [
+        MissingReply(
+            owner=one.owner,
+            action=one.action,
+            recipient=one.recipient,
+            purpose=one.purpose,
+            nearest=_nearest(one.nearest),
+        )
+        for one in outcome.missing
+    ]
+    return reasons, missing
+
+
+def _nearest(nearest: Nearest | None) -> NearestReply | None:
+    return None if nearest is None else NearestReply(grant=nearest.grant, lacks=list(nearest.lacks))

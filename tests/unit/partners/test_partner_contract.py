@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from broker.kernel.wire import WireFailure, WireFault
-from broker.partners.claims import added_caveats, foreign_owner
+from broker.partners.claims import added_caveats, foreign_owner, owner_of
 from broker.partners.contract import (
     Answered,
     Failed,
@@ -116,3 +116,15 @@ def test_the_partners_caveats_only_add():
     answer = Answered(candidates=(marked("CBP", ("lead_only", "no_onward", "no_onward", "made_up")), marked(None)))
     assert added_caveats(row, answer) == (("no_onward", "made_up"), ())
     assert added_caveats(row, NoHit()) == ()
+
+
+def test_a_gateway_may_answer_with_the_records_of_the_owners_that_the_register_names_and_of_no_others():
+    row = entry().model_copy(update={"other_owners": ("FBI",)})
+    answer = Answered(candidates=(marked("CBP"), marked("FBI", reference="R-2", rank=2), marked(None, (), "R-3", 3)))
+    assert foreign_owner(row, answer) is None
+    assert [owner_of(row, one) for one in answer.candidates] == ["CBP", "FBI", "CBP"]
+    for claimed in ("DOS", "fbi", "FBI ", "DOJ", ""):
+        if claimed:
+            assert foreign_owner(row, Answered(candidates=(marked("FBI"), marked(claimed, (), "R-2", 2)))) == claimed
+    # What is not named is never taken for an owner.
+    assert owner_of(row, marked("DOS")) == "CBP"

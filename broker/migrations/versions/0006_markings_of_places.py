@@ -1,0 +1,15 @@
+"""Markings of single places"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Markings of single places"""
+    # Without places a marking is about the whole content, which is what every marking so far says.
+    op.add_column("item_marking", sa.Column("selectors", sa.ARRAY(sa.Text()), nullable=True))
