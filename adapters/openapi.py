@@ -13,6 +13,7 @@ import yaml
 from fastapi import FastAPI
 
 from adapters.cbp.standin import build as build_cbp
+from adapters.contractor.standin import build as build_contractor
 from adapters.dmv.standin import build as build_dmv
 from adapters.dos.standin import build as build_dos
 from adapters.vendor.standin import build as build_vendor
@@ -21,6 +22,7 @@ FOLDER: Final = Path(__file__).parent.parent / "openapi" / "partners"
 _HEAD: Final = "# Exported from the stand-in by `python -m adapters.openapi`; do not edit.\n"
 _STANDINS: Final[Mapping[str, Callable[[Mapping[str, str]], FastAPI]]] = {
     "cbp": build_cbp,
+    "contractor": build_contractor,
     "dmv": build_dmv,
     "dos": build_dos,
     "vendor": build_vendor,

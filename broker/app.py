@@ -19,6 +19,7 @@ from broker.api.routes import (
     items,
     leads,
     notifications,
+    participants,
     permissions,
     recall,
     register,
@@ -58,7 +59,20 @@ def bare_app() -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    modules = (cases, searches, items, verifications, leads, releases, permissions, grants, recall, register, audit)
+    modules = (
+        cases,
+        participants,
+        searches,
+        items,
+        verifications,
+        leads,
+        releases,
+        permissions,
+        grants,
+        recall,
+        register,
+        audit,
+    )
     for module in (*modules, notifications, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, ordinary=_ORDINARY_BODY, with_probe=BODY_BYTES)

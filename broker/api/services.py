@@ -12,6 +12,7 @@ from broker.kernel.clock import Clock
 from broker.notify.inbox import InboxService
 from broker.oversight.reports import Reports
 from broker.oversight.trail import AuditTrail
+from broker.participants.service import ParticipantService
 from broker.partners.registry import Registry
 from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
@@ -39,6 +40,7 @@ class Services:
     policies: Policies
     registry: Registry
     cases: CaseService
+    participants: ParticipantService
     searches: SearchService
     watch: SearchWatch
     callbacks: Callbacks

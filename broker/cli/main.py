@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "sample-probes": "samples",
     "token": "token",
     "oversight": "oversight",
+    "hand-over": "handover",
     "openapi": "openapi",
 }
 """Single commands: the module of each has a function `command`."""

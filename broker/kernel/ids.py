@@ -23,6 +23,8 @@ NoticeId = NewType("NoticeId", str)
 VerificationId = NewType("VerificationId", str)
 VerificationRequestId = NewType("VerificationRequestId", str)
 NotificationId = NewType("NotificationId", str)
+ParticipantId = NewType("ParticipantId", str)
+HandOverId = NewType("HandOverId", str)
 
 AgencyId = NewType("AgencyId", str)
 PurposeId = NewType("PurposeId", str)

@@ -57,6 +57,17 @@ class Exemption(BaseModel):
     valid_from: date
 
 
+class Participation(BaseModel):
+    """For a partner that verifies enrolled participants one to one: whose they are, and what each must have accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    agency: AgencyId
+    """The component whose participants they are. Only its people who are enrolled for the partner know of them."""
+    terms_version: str = Field(min_length=1, max_length=100)
+    """The terms of use in force. A participant who has not accepted exactly this version is not asked about."""
+
+
 class PartnerEntry(BaseModel):
     """One row of the register. The owner stands here and is never taken from what a partner says of itself."""
 
@@ -89,3 +100,6 @@ class PartnerEntry(BaseModel):
         """The ground on which this system is exempt from *duty* on that day, if it is."""
         grounds = [one.ground for one in self.exemptions if one.duty is duty and one.valid_from <= day]
         return grounds[0] if grounds else None
+
+    participation: Participation | None = None
+    """Set for a partner that compares a probe with one enrolled participant; unset for one that searches a gallery."""

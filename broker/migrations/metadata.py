@@ -8,6 +8,7 @@ import broker.decision.tables
 import broker.grants.tables
 import broker.items.tables
 import broker.jobs.tables
+import broker.participants.tables
 import broker.policy.tables
 import broker.products.tables
 import broker.recall.tables

@@ -174,6 +174,64 @@ _LEADS: Final = Query(
     tags=("lead:action:recorded", "lead:outcome:recorded"),
 )
 
+_PARTICIPANTS: Final = Query(
+    name="participants",
+    definition=(
+        "Participants of partners that verify, as on `until`. The row without a participant is the whole partner: of "
+        "`enrolled` participants so many are `using` it, which is that at least one verification of them had been sent, "
+        "and so many had accepted terms at all. The other rows are the participants, each with the version of the terms "
+        "last accepted. Who had ended by then is in no number; `since` cuts off nothing here."
+    ),
+    sql="""
+        WITH enrolled AS (
+            SELECT p.partner, p.id, last.terms_version, last.accepted_at,
+                   EXISTS (SELECT FROM search s JOIN search_leg l ON l.search_id = s.id
+                           WHERE s.terms ->> 'participant' = p.id AND l.partner = p.partner AND l.calls > 0
+                             AND l.requested_at < :until) AS uses
+            FROM participant p LEFT JOIN LATERAL (
+                SELECT a.terms_version, a.accepted_at FROM participant_acceptance a
+                WHERE a.participant_id = p.id AND a.recorded_at < :until ORDER BY a.recorded_at DESC LIMIT 1) last ON true
+            WHERE p.enrolled_at < :until AND (p.ended_at IS NULL OR p.ended_at >= :until)
+              AND (CAST(:owners AS text[]) IS NULL OR p.agency = ANY (CAST(:owners AS text[]))
+                   OR p.partner = ANY (CAST(:partners AS text[]))))
+        SELECT partner, id AS participant, max(terms_version) AS terms_version, max(accepted_at) AS accepted_at,
+               count(*) AS enrolled, count(*) FILTER (WHERE uses) AS using, count(terms_version) AS accepted
+        FROM enrolled GROUP BY GROUPING SETS ((partner), (partner, id)) ORDER BY partner, id NULLS FIRST
+    """,
+    tags=("participant:register:enrolled", "participant:terms:accepted", "participant:register:ended"),
+)
+
+_HAND_OVERS: Final = Query(
+    name="hand-overs",
+    definition=(
+        "Items of partners that verify participants: how many there are, how many were handed over at the contract's "
+        "end, and how many are still kept; with the last hand-over's day, receiver and receipt."
+    ),
+    sql="""
+        SELECT l.partner, count(l.item_id) AS items, count(h.item_id) AS handed_over,
+               count(l.item_id) - count(h.item_id) AS kept, max(o.at) AS last_at,
+               (array_agg(o.received_by ORDER BY o.at DESC NULLS LAST))[1] AS received_by,
+               (array_agg(o.receipt ORDER BY o.at DESC NULLS LAST))[1] AS receipt
+        FROM search_leg l LEFT JOIN hand_over_item h ON h.item_id = l.item_id
+             LEFT JOIN hand_over o ON o.id = h.hand_over_id AND o.at < :until
+        WHERE l.partner IN (SELECT partner FROM participant) AND l.requested_at < :until
+          AND (CAST(:partners AS text[]) IS NULL OR l.partner = ANY (CAST(:partners AS text[])))
+        GROUP BY l.partner ORDER BY l.partner
+    """,
+    tags=("participant:contract:handed_over",),
+)
+
 QUERIES: Final = {
-    query.name: query for query in (_SEARCHES, _BY_BASIS, _DISCLOSURES, _BLOCKED, _WITHOUT_GRANT, _REVIEWS, _LEADS)
+    query.name: query
+    for query in (
+        _SEARCHES,
+        _BY_BASIS,
+        _DISCLOSURES,
+        _BLOCKED,
+        _WITHOUT_GRANT,
+        _REVIEWS,
+        _LEADS,
+        _PARTICIPANTS,
+        _HAND_OVERS,
+    )
 }

@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from broker.kernel.ids import PurposeId, TransactionId
 from broker.kernel.strict_json import Json, NotStrictJson
 from broker.kernel.strict_json import read as read_json
+from broker.kernel.whereabouts import tells_where
 from broker.kernel.wire import Octets, WireFailure, WireFault, WireReply
 from broker.partners.callbacks import SIGNATURE_HEADER, api_key, sign
 
@@ -56,6 +57,7 @@ __all__ = [
     "path_segment",
     "read_json",
     "sign",
+    "tells_where",
 ]
 
 MAX_CANDIDATES: Final = 50
@@ -122,6 +124,8 @@ class OrderTerms(_Value):
     purpose: PurposeId = Field(min_length=1, max_length=100)
     asked_on: date | None = None
     """The day, in UTC, on which the search was asked for; the same in every retry. For protocols that date a search."""
+    participant: Word | None = None
+    """For a partner that verifies: whom the probe is compared with, by the partner's own name for the record."""
 
 
 class SearchOrder(OrderTerms):
@@ -190,6 +194,8 @@ class Refusal(StrEnum):
     NOT_AUTHORISED = "not_authorised"
     """It does not accept the broker's credential, or not for this call."""
     UNKNOWN_GALLERY = "unknown_gallery"
+    UNKNOWN_PARTICIPANT = "unknown_participant"
+    """A partner that verifies has nobody enrolled under that name."""
     OTHER = "other"
 
 
@@ -214,6 +220,8 @@ class FailureKind(StrEnum):
     UNEXPECTED_STATUS = "unexpected_status"
     MALFORMED_REPLY = "malformed_reply"
     """Well-formed JSON that is not the answer the protocol promises, or names another transaction."""
+    LOCATION_SENT = "location_sent"
+    """The answer says where somebody is, which is not brokered. Nothing of it is kept."""
     TOO_MANY_CANDIDATES = "too_many_candidates"
     """More than were asked for. None of them is kept: see docs/decisions."""
     UNKNOWN_TASK = "unknown_task"

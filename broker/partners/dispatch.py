@@ -15,6 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from broker.kernel.ids import PartnerId
+from broker.kernel.whereabouts import tells_where
 from broker.kernel.wire import Health, WireFailure, WireFault
 from broker.partners.callbacks import api_key
 from broker.partners.contract import (
@@ -227,7 +228,14 @@ def _checked(outcome: object, allowed: tuple[type[Outcome], ...], order: OrderTe
         return Failed(kind=FailureKind.ADAPTER_ERROR)
     if not isinstance(seen, Answered):
         return seen
+    if partner.entry.participation is not None and _says_where(seen):
+        return Failed(kind=FailureKind.LOCATION_SENT)
     return _checked_answer(seen, order) if seen.candidates else NoHit()
+
+
+def _says_where(answer: Answered) -> bool:
+    # An adapter should have seen to it already; it is not trusted to have.
+    return any(tells_where(name) for candidate in answer.candidates for name in candidate.facts)
 
 
 def _checked_answer(answer: Answered, order: OrderTerms) -> Answered | Failed:

@@ -63,6 +63,8 @@ class Act(StrEnum):
     GRANT_READ = "grant_read"
     NOTIFICATION_READ = "notification_read"
     PARTNER_READ = "partner_read"
+    PARTICIPANT_RECORD = "participant_record"
+    PARTICIPANT_READ = "participant_read"
     POLICY_READ = "policy_read"
     AUDIT_READ = "audit_read"
     OVERSIGHT_READ = "oversight_read"

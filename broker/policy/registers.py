@@ -122,7 +122,7 @@ def partners(
     codes = set(caveat_codes)
     for line, entry in found.values():
         checks: list[tuple[str, Iterable[str], Iterable[str]]] = [
-            ("agency", (entry.owner, entry.custodian, *entry.other_owners), agency_tree),
+            ("agency", _agencies_of(entry), agency_tree),
             ("purpose", entry.agreement.purposes, purpose_tree),
             ("caveat", entry.caveats, codes),
             ("probe kind", entry.probe_kinds, [kind.value for kind in ProbeKind]),
@@ -138,6 +138,11 @@ def partners(
         for id_, (line, entry) in found.items()
     }
     return PartnerRegister(partners=tuple(entry for _, entry in found.values()), rules=rules)
+
+
+def _agencies_of(entry: PartnerEntry) -> tuple[str, ...]:
+    served = (entry.participation.agency,) if entry.participation is not None else ()
+    return (entry.owner, entry.custodian, *entry.other_owners, *served)
 
 
 def _implausible(entry: PartnerEntry) -> Iterable[str]:

@@ -17,6 +17,8 @@ from broker.kernel.ids import SearchId
 from broker.kernel.partner import PartnerEntry
 from broker.kernel.wire import Health
 from broker.kernel.words import LegState
+from broker.participants.model import Participant
+from broker.participants.repository import find as find_participant
 from broker.partners.contract import (
     Failed,
     OrderTerms,
@@ -36,6 +38,7 @@ from broker.search import leases
 from broker.search.admission import Admitted, LegAdmission
 from broker.search.lines import LineRepository
 from broker.search.model import Leg, Search
+from broker.search.participation import participant_reasons
 from broker.search.repository import SearchRepository
 from broker.search.settling import CIRCUIT_OPEN, Settling
 from broker.storage.unit_of_work import UnitOfWork
@@ -85,6 +88,8 @@ class LegAsking:
         """Ask, or ask about, one leg; afterwards it has ended or is due at another time."""
         async with self._work.begin() as tx:
             search = await self._searches.read(tx, admitted.lease.search_id)
+            named = "" if search is None else search.terms.participant or ""
+            participant = await find_participant(tx, search.component, named) if search is not None and named else None
         leg = _leg_of(search, admitted)
         partner = self._registry.find(admitted.lease.partner)
         health: Health | None = None
@@ -93,9 +98,9 @@ class LegAsking:
                 return
             if partner is None:  # Taken out of the register since; the sweeper ends it at its deadline.
                 await self._let_go(leg, _UNREGISTERED)
-            elif leg.state is LegState.QUEUED and not _still_agreed(partner.entry, search, self._clock.now()):
-                # The register may have changed since the search was accepted; what is not agreed is not sent.
-                await self._settling.refuse(WORKER, leg.transaction_id, "no_longer_agreed")
+            elif leg.state is LegState.QUEUED and (why := self._no_longer(partner.entry, search, participant)):
+                # Registers may have changed since the search was accepted; what is not agreed is not sent.
+                await self._settling.refuse(WORKER, leg.transaction_id, why)
             elif leg.state is LegState.PENDING and leg.task_id is not None:
                 health = await self._poll(search, leg, partner.entry, leg.task_id)
             else:
@@ -103,6 +108,12 @@ class LegAsking:
         finally:
             if health is None and admitted.trial:
                 await self.admission.report(admitted.lease.partner, None, admitted.admission)
+
+    def _no_longer(self, entry: PartnerEntry, search: Search, participant: Participant | None) -> str:
+        """Why what was accepted may not be sent any more; empty if it may."""
+        if not _still_agreed(entry, search, self._clock.now()):
+            return "no_longer_agreed"
+        return ", ".join(participant_reasons(entry, search.component, search.terms.participant, participant))
 
     async def _send(self, search: Search, leg: Leg, entry: PartnerEntry, admitted: Admitted) -> Health | None:
         try:
@@ -268,6 +279,7 @@ def _order(search: Search, leg: Leg, entry: PartnerEntry) -> OrderTerms:
         max_candidates=search.terms.max_candidates,
         purpose=search.terms.purpose,
         asked_on=search.requested_at.astimezone(UTC).date(),
+        participant=search.terms.participant_reference if entry.participation is not None else None,
     )
 
 

@@ -2,7 +2,17 @@
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from broker.kernel.ids import AgencyId, CaseId, ItemId, PartnerId, PurposeId, SearchId, Subject, TransactionId
+from broker.kernel.ids import (
+    AgencyId,
+    CaseId,
+    ItemId,
+    ParticipantId,
+    PartnerId,
+    PurposeId,
+    SearchId,
+    Subject,
+    TransactionId,
+)
 from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind, SearchStatus
 
 
@@ -33,6 +43,10 @@ class SearchTerms(_Value):
     exigent: bool
     probe: ProbeTerms
     partners: tuple[PartnerId, ...]
+    participant: ParticipantId | None = None
+    """For partners that verify: whom the probe is to be compared with."""
+    participant_reference: str | None = None
+    """The same as the partner names the record; filled in from the register, never from a request."""
     max_candidates: int
     deadline_seconds: float
 

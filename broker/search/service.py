@@ -13,10 +13,13 @@ from broker.kernel.clock import Clock
 from broker.kernel.errors import Conflict, Invalid, NotFound
 from broker.kernel.ids import AgencyId, PartnerId, SearchId, Subject, TransactionId, new_id
 from broker.kernel.words import LegState
+from broker.participants.model import Participant
+from broker.participants.repository import find as find_participant
 from broker.partners.line import Line
 from broker.policy.snapshot import PolicySnapshot
 from broker.search.lines import LineRepository
 from broker.search.model import CallerStanding, Leg, Search, SearchTerms
+from broker.search.participation import participant_reasons
 from broker.search.probe import DrawnProbe
 from broker.search.repository import SearchRepository
 from broker.search.rules import refusal
@@ -60,7 +63,8 @@ class SearchService:
                 raise Invalid("case_id names no case of your component", "/request/case_id")
             if case.status is not CaseStatus.OPEN:
                 raise Conflict("the case is closed; open one before searching")
-            search = self._accept(actor, standing, terms, policy)
+            participant = await find_participant(tx, AgencyId(actor.agency), terms.participant or "", lock=True)
+            search = self._accept(actor, standing, _naming(terms, participant), policy, participant)
             await self._searches.add(
                 tx,
                 search,
@@ -158,12 +162,24 @@ class SearchService:
         if terms.probe.acquired_at > self._clock.now():
             raise Invalid("the probe cannot have been acquired in the future", "/request/probe/acquired_at")
 
-    def _accept(self, actor: Actor, standing: CallerStanding, terms: SearchTerms, policy: PolicySnapshot) -> Search:
+    def _accept(
+        self,
+        actor: Actor,
+        standing: CallerStanding,
+        terms: SearchTerms,
+        policy: PolicySnapshot,
+        participant: Participant | None,
+    ) -> Search:
         now = self._clock.now()
         deadline = now + timedelta(seconds=terms.deadline_seconds)
         legs = []
         for partner in sorted(terms.partners):
-            why = refusal(actor, standing, terms, partner, policy, now)
+            entry = next(one for one in policy.bundle.partners if one.id == partner)
+            reasons = (
+                refusal(actor, standing, terms, partner, policy, now),
+                *participant_reasons(entry, AgencyId(actor.agency), terms.participant, participant),
+            )
+            why = ", ".join(reason for reason in reasons if reason) or None
             legs.append(
                 Leg(
                     transaction_id=TransactionId(new_id("txn")),
@@ -220,3 +236,7 @@ class SearchService:
                         item_id=None,
                     ),
                 )
+
+
+def _naming(terms: SearchTerms, participant: Participant | None) -> SearchTerms:
+    return terms.model_copy(update={"participant_reference": None if participant is None else participant.reference})

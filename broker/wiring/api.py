@@ -17,6 +17,7 @@ from broker.kernel.clock import SystemClock
 from broker.notify.inbox import InboxService
 from broker.oversight.reports import Reports
 from broker.oversight.trail import AuditTrail
+from broker.participants.service import ParticipantService
 from broker.policy.activation import in_force
 from broker.products.derive import DeriveService
 from broker.products.lead import LeadService
@@ -63,6 +64,7 @@ def _services(held: Parts) -> Services:
         policies=held.policies,
         registry=held.registry,
         cases=CaseService(work, clock),
+        participants=ParticipantService(work, clock),
         searches=SearchService(work, held.searches, held.jobs, clock),
         watch=SearchWatch(work),
         callbacks=Callbacks(work, held.searches, held.settling, held.dispatcher, held.registry),

@@ -1,6 +1,7 @@
 import pytest
 
 from adapters.cbp.standin import build as build_cbp
+from adapters.contractor.standin import build as build_contractor
 from adapters.dmv.standin import build as build_dmv
 from adapters.dos.standin import build as build_dos
 from adapters.faces.samples import hit_probe, stranger_probe
@@ -39,6 +40,12 @@ def dmv_url(settings):
 @pytest.fixture(scope="session")
 def vendor_url(settings):
     with serving(build_vendor(settings)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def contractor_url(settings):
+    with serving(build_contractor(settings)) as url:
         yield url
 
 

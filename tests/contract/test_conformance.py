@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 
 from adapters.cbp.adapter import CbpAdapter
+from adapters.contractor.adapter import ContractorAdapter
 from adapters.dmv import itl
 from adapters.dmv.adapter import DmvAdapter
 from adapters.dos.adapter import DosAdapter
@@ -45,6 +46,11 @@ def test_the_dmv_adapter_conforms(check, dmv_url, subject_of):
 @pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
 def test_the_vendor_adapter_conforms(check, vendor_url, subject_of):
     asyncio.run(check(subject_of(VendorAdapter(), vendor_url, "images", key_header="X-Api-Key")))
+
+
+@pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
+def test_the_contractor_adapter_conforms(check, contractor_url, subject_of):
+    asyncio.run(check(subject_of(ContractorAdapter(), contractor_url, "check-in", participant="P-0100")))
 
 
 class _TakesCutFiles(DmvAdapter):

@@ -40,7 +40,7 @@ def broker(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[st
 
 def test_once_ready_it_says_where_everything_is(stack: Stack) -> None:
     assert is_ready(stack)
-    assert set(stack.partners) == {"cbp-atsp", "dos-ccd", "state-dmv", "vendor-lpr"}
+    assert set(stack.partners) == {"cbp-atsp", "contractor-checkin", "dos-ccd", "state-dmv", "vendor-lpr"}
     for url in stack.partners.values():
         assert httpx.get(url, timeout=5, trust_env=False).status_code < 500
     assert stack.processes("worker")

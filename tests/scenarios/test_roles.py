@@ -79,11 +79,18 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/audit/proof"): {O, U},
     ("GET", "/v1/oversight/reports"): {O, U},
     ("GET", "/v1/oversight/reports/{name}"): {O, U},
+    # participants: an analyst who must know; whose they are is asked each time
+    ("POST", "/v1/participants"): {A},
+    ("GET", "/v1/participants"): {A},
+    ("GET", "/v1/participants/{participant_id}"): {A},
+    ("POST", "/v1/participants/{participant_id}/terms"): {A},
+    ("POST", "/v1/participants/{participant_id}/end"): {A},
     # partners; an analyst has to know their names to ask one
     ("GET", "/v1/partners"): {A, U, X},
 }
 FILLED = {"case_id": CASE, "search_id": SEARCH, "item_id": ITEM, "release_id": RELEASE, "grant_id": GRANT, "name": "x"}
 FILLED |= {"request_id": "prq_" + "a" * 26, "notice_id": "ntc_" + "a" * 26, "notification_id": "ntf_" + "a" * 26}
+FILLED |= {"participant_id": "par_" + "a" * 26}
 OPEN = {"/healthz", "/readyz", "/metrics", "/v1/callbacks/{partner}"}
 
 

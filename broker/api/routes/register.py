@@ -40,6 +40,7 @@ async def list_partners(
                 purposes=list(one.agreement.purposes),
                 probe_kinds=list(one.probe_kinds),
                 line=_line(lines.get(one.id)),
+                terms_version=one.participation.terms_version if one.participation is not None else None,
             )
             for one in entries
         ],

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from broker.api.schemas.words import Body, Flag, Line, Moment, Reply, Text, Whole, Word
-from broker.kernel.ids import CaseId, ItemId, PartnerId, PurposeId, SearchId
+from broker.kernel.ids import CaseId, ItemId, ParticipantId, PartnerId, PurposeId, SearchId
 from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind, SearchStatus
 from broker.partners.circuit import CircuitState
 from broker.search.model import ProbeTerms, Search, SearchTerms
@@ -37,6 +37,8 @@ class SearchBody(Body):
     exigent: Flag = False
     probe: ProbeBody
     partners: Annotated[list[Word], Field(min_length=1, max_length=20)]
+    participant: Word | None = None
+    """Only for partners that verify: whom the probe is to be compared with, by the id in `/v1/participants`."""
     max_candidates: Annotated[Whole, Field(ge=2, le=50)] = 20
     deadline_seconds: Annotated[float, Field(strict=True, ge=1, le=86_400, allow_inf_nan=False)] = 30.0
 
@@ -59,6 +61,7 @@ class SearchBody(Body):
                 edits=tuple(self.probe.edits),
             ),
             partners=tuple(PartnerId(one) for one in self.partners),
+            participant=None if self.participant is None else ParticipantId(self.participant),
             max_candidates=self.max_candidates,
             deadline_seconds=self.deadline_seconds,
         )
@@ -120,6 +123,8 @@ class PartnerReply(Reply):
     probe_kinds: list[str]
     line: LineReply | None
     """For those who may know of the service's state; null for others, and for a partner that was never called."""
+    terms_version: str | None
+    """The terms of use in force, for a partner that verifies participants."""
 
 
 class PartnerList(Reply):

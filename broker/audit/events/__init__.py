@@ -28,6 +28,13 @@ from broker.audit.events.items import (
     ReviewResolved,
 )
 from broker.audit.events.notification import NotificationDelivered, NotificationRead
+from broker.audit.events.participants import (
+    HandedOver,
+    ParticipantEnded,
+    ParticipantEnrolled,
+    ParticipantsRead,
+    TermsAccepted,
+)
 from broker.audit.events.permission import (
     PermissionAcknowledged,
     PermissionAnswered,
@@ -80,6 +87,7 @@ __all__ = [
     "GrantSupersessionBegun",
     "GrantSuspended",
     "GrantUsed",
+    "HandedOver",
     "ItemDerived",
     "ItemReviewed",
     "LegEnded",
@@ -92,6 +100,9 @@ __all__ = [
     "NotificationRead",
     "OutcomeRecorded",
     "PackageWithheld",
+    "ParticipantEnded",
+    "ParticipantEnrolled",
+    "ParticipantsRead",
     "PermissionAcknowledged",
     "PermissionAnswered",
     "PermissionExpired",
@@ -107,6 +118,7 @@ __all__ = [
     "SearchCancelled",
     "SearchRead",
     "SearchRequested",
+    "TermsAccepted",
     "VerificationAnswered",
     "VerificationRequested",
     "service_actor",

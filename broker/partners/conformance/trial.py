@@ -59,6 +59,8 @@ class Subject:
     """A JPEG of somebody who is not."""
     key_header: str | None = None
     """Where the stand-in wants the key, as in the register; None: as a bearer token."""
+    participant: str | None = None
+    """For a partner that verifies: whom `hit` shows, by the stand-in's own name for the record."""
     media_type: str = "application/json"
     """What the stand-in answers in."""
 
@@ -81,6 +83,7 @@ def order_for(subject: Subject, probe: bytes) -> SearchOrder:
         max_candidates=10,
         purpose=_PURPOSE,
         asked_on=_DAY,
+        participant=subject.participant,
         probe=ProbeImage.of(probe),
     )
 

@@ -20,7 +20,13 @@ def test_the_shipped_folder_is_good() -> None:
     bundle = load(SHIPPED)
     assert bundle.digest == digest_of(shipped())
     assert bundle.digest.startswith("sha256:")
-    assert [partner.id for partner in bundle.partners] == ["cbp-atsp", "dos-ccd", "state-dmv", "vendor-lpr"]
+    assert [partner.id for partner in bundle.partners] == [
+        "cbp-atsp",
+        "dos-ccd",
+        "state-dmv",
+        "vendor-lpr",
+        "contractor-checkin",
+    ]
     assert bundle.agencies.chain("ICE-HSI") == ("ICE-HSI", "ICE", "DHS")
     assert bundle.civil_purposes == {"civil_immigration_enforcement"}
     assert {code for code, caveat in bundle.caveats.items() if not caveat.restricts} == {"lead_only"}
