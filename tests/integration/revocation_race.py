@@ -1,11 +1,13 @@
-"""One round of the race between a release and the revocation that it must not survive, with the worst interleaving forced.
+"""One round of the race between a release and the end of a grant that it must not survive, the worst interleaving forced.
 
-The release has read its grants and is about to commit; now the owner revokes. With the lock the revocation waits for
+The release has read its grants and is about to commit; now the owner ends one. With the lock that waits for
 that commit. Without it, it answers first, and the release is then committed on a permission that is gone.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -20,13 +22,15 @@ from broker.kernel.words import Action
 from broker.policy.snapshot import PolicySnapshot
 from broker.release.model import Release
 from broker.storage.unit_of_work import Transaction
+from tests.support.permission import terms
 from tests.support.workplace import Workplace, officer
-
-_HELD_SECONDS = 0.03
 
 
 class HeldLoader(Loader):
     """The loader as it is, which can be stopped between reading the facts and deciding on them."""
+
+    held_seconds = 0.05
+    """How long a release is held while the owner is seen to wait for it."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -45,7 +49,9 @@ class HeldLoader(Loader):
 
 
 class UnlockedLoader(HeldLoader):
-    """The traitor: it reads the same grants, and locks none of them."""
+    """The traitor: it reads the same grants, and locks none of them, so that the owner never waits."""
+
+    held_seconds = 5.0
 
     async def _grants(
         self, tx: Transaction, requests: tuple[Request, ...], trees: Trees, *, lock: bool, for_use: bool
@@ -62,12 +68,41 @@ class Tally:
     permitted: int = 0
     refused: int = 0
     late: int = 0
-    """Releases that committed after the revocation had answered."""
+    """Releases that committed after the owner had been answered."""
     waits: list[float] = field(default_factory=list)
-    """Seconds that a revocation took."""
+    """Seconds that ending the grant took."""
 
 
-async def race(place: Workplace, loader: HeldLoader, watch: "psycopg.AsyncConnection[Any]", rounds: int) -> Tally:
+End = Callable[[Workplace, str, str], Awaitable[object]]
+"""Ends a grant (its id, the item it is about) in one of the ways there are."""
+
+
+async def revoked(place: Workplace, grant_id: str, item: str) -> object:
+    """The owner revokes."""
+    del item
+    return await place.endings.revoke(officer("DOS"), grant_id, "the race", place.policy.bundle.agencies)
+
+
+async def superseded(place: Workplace, grant_id: str, item: str) -> object:
+    """The owner puts another grant in its place, which lets nobody have it who asks here."""
+    now = datetime.now(UTC)
+    other = terms("DOS", item=item, recipients=("CONTRACTOR-EX",), valid_from=now, valid_until=now + timedelta(days=1))
+    return await place.endings.supersede(officer("DOS"), grant_id, other, place.policy)
+
+
+async def entered_in_error(place: Workplace, grant_id: str, item: str) -> object:
+    """The owner says that it never was a permission."""
+    del item
+    return await place.endings.enter_in_error(officer("DOS"), grant_id, "the race", place.policy.bundle.agencies)
+
+
+async def race(
+    place: Workplace,
+    loader: HeldLoader,
+    watch: "psycopg.AsyncConnection[Any]",
+    rounds: int,
+    end: End = revoked,
+) -> Tally:
     """Play that many rounds; every second one without the forced order, so that other interleavings come up too."""
     tally = Tally()
     case = await place.case()
@@ -80,13 +115,13 @@ async def race(place: Workplace, loader: HeldLoader, watch: "psycopg.AsyncConnec
         releasing = [asyncio.create_task(place.release(case, item)) for _ in range(1 if loader.holding else 3)]
         if loader.holding:
             await loader.read.wait()
-        revoking = asyncio.create_task(_revoked(place, granted.id, watch, item))
+        ending = asyncio.create_task(_ended(place, granted.id, watch, item, end))
         if loader.holding:
-            # The release is let go when the revocation has answered, or is seen to wait for it.
-            await asyncio.wait({revoking}, timeout=_HELD_SECONDS)
+            # The release is let go when the owner has been answered, or is seen to wait for it.
+            await asyncio.wait({ending}, timeout=loader.held_seconds)
             loader.go_on.set()
         answers = await asyncio.gather(*releasing)
-        seconds, committed = await revoking
+        seconds, committed = await ending
         made = sum(isinstance(answer, Release) for answer in answers)
         tally.rounds += 1
         tally.permitted += made
@@ -96,13 +131,13 @@ async def race(place: Workplace, loader: HeldLoader, watch: "psycopg.AsyncConnec
     return tally
 
 
-async def _revoked(
-    place: Workplace, grant_id: str, watch: "psycopg.AsyncConnection[Any]", item: str
+async def _ended(
+    place: Workplace, grant_id: str, watch: "psycopg.AsyncConnection[Any]", item: str, end: End
 ) -> tuple[float, int]:
-    """Revoke; the seconds it took, and how many releases were committed when it had answered."""
+    """End it; the seconds it took, and how many releases were committed when it had answered."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await place.endings.revoke(officer("DOS"), grant_id, "the race", place.policy.bundle.agencies)
+    await end(place, grant_id, item)
     seconds = loop.time() - began
     return seconds, await _committed(watch, item)
 

@@ -88,7 +88,7 @@ def test_a_refusal_comes_before_the_caveats(postgres: Database) -> None:
         grant = await place.grant("DOS", item, **CAVEAT)
         made = await place.release(case, item)
         assert isinstance(made, Release)
-        await place.grants.revoke(officer("DOS"), grant.id, "no more", place.policy.bundle.agencies)
+        await place.endings.revoke(officer("DOS"), grant.id, "no more", place.policy.bundle.agencies)
         assert isinstance(await place.releases.package(FBI, made.id), Refused)
 
     played(postgres, play)
@@ -127,7 +127,11 @@ def test_the_next_hop_is_decided_by_the_same_gate(postgres: Database) -> None:
         # A third hop needs its own.
         third = await place.release(await place.case(POLICE), item, to="STATE-EX-DMV", actor=POLICE)
         assert codes(third) == {"permission_missing"}
+        police = await place.case(POLICE)
         await place.grant("DOS", item, recipients=(AgencyId("STATE-EX-DMV"),), onward=True)
+        # Onward is one hop beyond the component that asked, unless the owner says more.
+        assert codes(await place.release(police, item, to="STATE-EX-DMV", actor=POLICE)) == {"permission_missing"}
+        await place.grant("DOS", item, recipients=(AgencyId("STATE-EX-DMV"),), onward=True, max_hops=2)
         made = await place.passed_on(await place.case(POLICE), item, to="STATE-EX-DMV", actor=POLICE)
         assert (made.hop, made.received_by) == (3, (second.id,))
 
@@ -161,7 +165,7 @@ def revoked(database: Database, **how: Any) -> bool:
         await place.passed_on(case, item)
         await place.grant("DOS", item, recipients=(AgencyId("STATE-EX-POLICE"),), onward=True)
         theirs = await place.case(FBI)
-        await place.grants.revoke(officer("DOS"), grant.id, "no more", place.policy.bundle.agencies)
+        await place.endings.revoke(officer("DOS"), grant.id, "no more", place.policy.bundle.agencies)
         try:
             answer = await place.release(theirs, item, to="STATE-EX-POLICE", actor=FBI)
         except NotFound:
@@ -208,7 +212,7 @@ def test_traitor_for_whom_acceptance_is_not_required_is_caught(postgres: Databas
         """Whatever was released counts as held."""
 
         async def of(self, tx: Transaction, agency: AgencyId, item_id: ItemId) -> tuple[Holding, ...]:
-            statement = "SELECT r.* FROM release r WHERE r.recipient = %s AND r.item_id = %s"
+            statement = "SELECT r.*, NULL AS purge_by FROM release r WHERE r.recipient = %s AND r.item_id = %s"
             return tuple(_holding(row) for row in await tx.rows(statement, (agency, item_id)))
 
     assert unaccepted(postgres, Trusting)
@@ -275,7 +279,7 @@ def test_what_is_made_of_a_holding_is_its_author_s_to_see_and_the_owners_to_free
         made = await place.release(theirs, later.id, to="DOJ", actor=FBI)
         assert isinstance(made, Release)
         assert made.hop == 2
-        await place.grants.revoke(officer("DOS"), grant.id, "no more", place.policy.bundle.agencies)
+        await place.endings.revoke(officer("DOS"), grant.id, "no more", place.policy.bundle.agencies)
         assert await place.door.view(FBI, note.id) is None
         assert await place.door.view(FBI, later.id) is None
 

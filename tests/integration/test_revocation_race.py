@@ -14,14 +14,14 @@ import pytest
 
 from broker.items.reader import ItemReader
 from broker.policy.activation import PolicyInForce
-from tests.integration.revocation_race import HeldLoader, Tally, UnlockedLoader, race
+from tests.integration.revocation_race import End, HeldLoader, Tally, UnlockedLoader, race, revoked
 from tests.support.postgres import Database
 from tests.support.workplace import workplace
 
 MEASUREMENTS = Path(__file__).resolve().parents[2] / "docs" / "measurements"
 
 
-def played(database: Database, build: type[HeldLoader], rounds: int) -> Tally:
+def played(database: Database, build: type[HeldLoader], rounds: int, end: End = revoked) -> Tally:
     async def play() -> Tally:
         made: list[HeldLoader] = []
 
@@ -33,7 +33,7 @@ def played(database: Database, build: type[HeldLoader], rounds: int) -> Tally:
             workplace(database, loader) as place,
             await psycopg.AsyncConnection.connect(database.owner_url, autocommit=True) as watch,
         ):
-            return await race(place, made[0], watch, rounds)
+            return await race(place, made[0], watch, rounds, end)
 
     return asyncio.run(play())
 
@@ -57,8 +57,8 @@ def test_two_thousand_rounds(postgres: Database) -> None:
         "what": "releases committed after the revocation of their grant had answered",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "arch": platform.machine()},
-        "with the lock": _figures(sound),
-        "traitor without the lock": _figures(traitor),
+        "with the lock": figures_of(sound),
+        "traitor without the lock": figures_of(traitor),
     }
     MEASUREMENTS.mkdir(parents=True, exist_ok=True)
     (MEASUREMENTS / "revoke-release-race.json").write_text(json.dumps(figures, indent=2) + "\n")
@@ -66,7 +66,7 @@ def test_two_thousand_rounds(postgres: Database) -> None:
     assert traitor.late > 0
 
 
-def _figures(tally: Tally) -> dict[str, Any]:
+def figures_of(tally: Tally) -> dict[str, Any]:
     waits = sorted(tally.waits)
     return {
         "rounds": tally.rounds,

@@ -147,7 +147,7 @@ class Acts(RuleBasedStateMachine):
             return
         held = self.books.grants[grant]
         agencies = self.place.policy.bundle.agencies
-        self.run(self.place.grants.revoke(officer(held.owner), grant, "no longer", agencies))
+        self.run(self.place.endings.revoke(officer(held.owner), grant, "no longer", agencies))
         held.standing = False
         self.books.did("grant:register:revoked")
 
