@@ -17,6 +17,7 @@ from broker.partners.registry import Registry
 from broker.policy.holder import Policies
 from broker.products.derive import DeriveService
 from broker.products.lead import LeadService
+from broker.products.reimport import ImportService
 from broker.products.review import ReviewService
 from broker.products.verification import VerificationService
 from broker.recall.overdue import OverdueService
@@ -49,6 +50,7 @@ class Services:
     verifications: VerificationService
     derive: DeriveService
     leads: LeadService
+    imports: ImportService
     releases: ReleaseService
     acceptances: AcceptanceService
     permissions: PermissionService

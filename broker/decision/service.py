@@ -14,6 +14,7 @@ from broker.decision.loader import Loader
 from broker.decision.model import Deny, Permit, Question, Reason
 from broker.decision.sight import Explain, Sight
 from broker.items.excerpt import excerpt
+from broker.items.handing_out import hand_out
 from broker.items.model import Content, Item, Source
 from broker.items.projection import all_resolve
 from broker.items.reader import Confirmations, ReviewGaps
@@ -109,7 +110,10 @@ class DecisionService:
     async def view(self, actor: Actor, item_id: str) -> Released | None:
         """The item for the caller's own eyes, or None when there is none that they may know of."""
         async with self._work.begin() as tx:
-            return await self.view_within(tx, actor, item_id, "view")
+            released = await self.view_within(tx, actor, item_id, "view")
+            if released is not None:
+                await hand_out(tx, AgencyId(actor.agency), released.item.id)
+            return released
 
     async def view_within(
         self, tx: Transaction, actor: Actor, item_id: str, channel: Channel, *, copies: bool = False

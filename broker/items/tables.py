@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import ARRAY, Column, Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from broker.storage.columns import moment, octets, words
@@ -78,3 +79,26 @@ class HeldUnderRow(SQLModel, table=True):
 
     item_id: str = Field(primary_key=True, foreign_key="item.id")
     release_id: str = Field(primary_key=True, index=True)
+
+
+class FingerprintRow(SQLModel, table=True):
+    """The keyed hash of something that an item says. No foreign key: the item may be gone, its copies may not."""
+
+    __tablename__ = "item_fingerprint"
+    __table_args__ = (Index("item_fingerprint_by_mac", "mac"),)
+
+    item_id: str = Field(primary_key=True)
+    mac: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    places: list[str] = Field(sa_column=Column(ARRAY(Text), primary_key=True))
+    own_of: str | None
+    """The component whose own words these are, if they are anybody's."""
+
+
+class HandedOutRow(SQLModel, table=True):
+    """An agency was given an item (`extent` is empty) or a field of it."""
+
+    __tablename__ = "handed_out"
+
+    agency: str = Field(primary_key=True)
+    item_id: str = Field(primary_key=True, index=True)
+    extent: str = Field(primary_key=True)

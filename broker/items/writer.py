@@ -3,13 +3,16 @@
 import hashlib
 import json
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import insert, text
 
 from broker.items.binding import binding
+from broker.items.fingerprints import of_content, of_text, of_whole
+from broker.items.handing_out import keep, recognise
 from broker.items.model import Content, Item, Source
 from broker.items.tables import HeldUnderRow, ItemRow, MarkingRow, RootRow, SourceRow
-from broker.kernel.ids import ItemId, ReleaseId
+from broker.kernel.ids import AgencyId, ItemId, ReleaseId
 from broker.storage.sealing import Sealer
 from broker.storage.unit_of_work import Transaction
 
@@ -73,6 +76,7 @@ class ItemWriter:
                 for ordinal, marking in enumerate(item.lineage.markings)
             ],
         )
+        await keep(tx, item.id, item.component, of_content(self._sealer, content))
         if item.lineage.roots:
             roots = [{"item_id": item.id, "root_id": root} for root in sorted(item.lineage.roots)]
             await tx.execute(insert(RootRow), roots)
@@ -87,6 +91,14 @@ class ItemWriter:
             used = {"item": item.id, "sources": [row["source_id"] for row in rows]}
             await tx.execute(_INHERIT, used)
             await tx.execute(_INHERIT_DOUBT, used)
+
+    async def recognise(self, tx: Transaction, component: AgencyId, text: str) -> tuple[Source, ...]:
+        """Where a text without a source stands among what this component was given."""
+        return await recognise(tx, component, of_text(self._sealer, text))
+
+    async def recognise_content(self, tx: Transaction, component: AgencyId, content: Any) -> tuple[Source, ...]:
+        """Where a whole content, or released fields of one, stands among what this component was given."""
+        return await recognise(tx, component, (of_whole(self._sealer, content),))
 
     async def rest_on(self, tx: Transaction, item_id: ItemId, releases: Collection[ReleaseId]) -> None:
         """Note the releases under which the author's component holds what a new item is made of."""

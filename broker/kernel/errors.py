@@ -50,6 +50,12 @@ class Invalid(BrokerError):
         self.pointer = pointer
 
 
+class NoProvenance(BrokerError):
+    """Something without an owner is locked, not free; so it is not taken in."""
+
+    slug, status, title = "no-provenance", 422, "Nobody is recorded as the owner of this"
+
+
 class IdempotencyKeyMissing(BrokerError):
     slug, status, title = "idempotency-key-missing", 400, "The header Idempotency-Key is needed"
 

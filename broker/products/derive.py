@@ -11,17 +11,19 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from broker.audit.events import Actor, ItemDerived
+from broker.audit.events import Actor, ItemDerived, ItemRecognised
 from broker.audit.recorder import record
 from broker.cases.service import find as find_case
 from broker.decision.holding import within
 from broker.decision.service import DecisionService, Released
 from broker.grants import repository as grants
 from broker.grants.model import Terms
+from broker.items.handing_out import hand_out
 from broker.items.model import Content, Item, Source
+from broker.items.ownership import owners_of
 from broker.items.projection import PointerUnresolved, resolve
 from broker.items.writer import ItemWriter
-from broker.kernel.errors import BrokerError, Invalid, NotFound
+from broker.kernel.errors import BrokerError, Conflict, Invalid, NotFound
 from broker.kernel.ids import AgencyId, CaseId, ItemId, PurposeId, ReleaseId, Subject, new_id
 from broker.kernel.tree import Tree
 from broker.kernel.words import ItemKind
@@ -30,9 +32,13 @@ from broker.provenance.marking import Marking, mark
 from broker.storage.attempt import attempt
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
+NOT_ANY_MORE: Final = (
+    "this repeats something that your component was given and may not use any more; ask its owners for permission"
+)
+_MOST_SOURCES: Final = 200
 _LEAST_SOURCES: Final = {ItemKind.REDACTION: 1, ItemKind.COUNT: 1, ItemKind.COMPARISON: 2}
 """A count of nothing is a count of something, too: of the sources in which nothing was found."""
-_BESIDE: Final = ("/title",)
+_BESIDE: Final = ("/title", "/left_out")
 """What a written item holds beside its parts; it may tell of all of them."""
 
 
@@ -54,6 +60,8 @@ class Draft(BaseModel):
     title: str
     case_id: CaseId
     parts: tuple[Part, ...]
+    left_out: tuple[str, ...] = ()
+    """What a redaction leaves out, in words."""
 
 
 class DeriveService:
@@ -68,14 +76,39 @@ class DeriveService:
         """Write *draft*. A source that the author may not view is not found, whether it exists or not."""
         check_form(draft)
         async with self._work.begin() as tx:
-            sources = await self.open_sources(tx, actor, draft)
+            known = await self._recognise(tx, AgencyId(actor.agency), draft)
+            sources = await self.open_sources(tx, actor, known)
             # What the door answered is on record and has to stay there, so a refusal is raised after this block.
-            answer: Item | BrokerError = NotFound()
+            # Whoever names a source that they may not view hears nothing else, whatever else is wrong.
+            named = any(part.sources for part in draft.parts)
+            answer: Item | BrokerError = NotFound() if named else Conflict(NOT_ANY_MORE)
             if sources is not None:
-                answer = await attempt(tx, self.write(tx, actor, draft, sources, purposes))
+                answer = await attempt(tx, self.write(tx, actor, known, sources, purposes))
+                if isinstance(answer, Item) and known != draft:
+                    await record(tx, ItemRecognised(actor=actor, item_id=answer.id, sources=_added(draft, known)))
         if isinstance(answer, BrokerError):
             raise answer
         return answer
+
+    async def _recognise(self, tx: Transaction, component: AgencyId, draft: Draft) -> Draft:
+        """The draft with the sources that its title, and parts that name nobody else's, turn out to have.
+
+        They are looked for among what the author's own component was given, so that nobody learns of anything else.
+        """
+        owners = await owners_of(tx, {source.item for part in draft.parts for source in part.sources})
+        parts = []
+        for n, part in enumerate(draft.parts):
+            found: list[Source] = []
+            # Naming something of one's own beside another's words does not make them one's own.
+            if all(owners.get(source.item, frozenset()) <= {component} for source in part.sources):
+                found += await self._items.recognise(tx, component, part.text)
+            if n == 0:
+                found += await self._items.recognise(tx, component, draft.title)
+            if len(found) > _MOST_SOURCES:
+                raise Invalid("this stands in very many items that your component was given; name the one it is from")
+            added = tuple(one for one in dict.fromkeys(found) if one not in part.sources)
+            parts.append(part.model_copy(update={"sources": (*part.sources, *added)}))
+        return draft.model_copy(update={"parts": tuple(parts)})
 
     async def open_sources(self, tx: Transaction, actor: Actor, draft: Draft) -> dict[ItemId, Released] | None:
         """Every source through the door, in ascending id as all locks are; None if one of them does not pass."""
@@ -109,7 +142,12 @@ class DeriveService:
             created_at=now,
             lineage=_written_from(draft, lineages, _own_words(component, draft.case_id, now)),
         )
-        await self._items.write(tx, item, _content(draft, opened, component), [part.sources for part in draft.parts])
+        content = _content(draft, opened, component)
+        if draft.kind is ItemKind.REDACTION:
+            content["left_out"] = list(draft.left_out)
+        await self._items.write(tx, item, content, [part.sources for part in draft.parts])
+        # Who has written it knows what it says, whether or not they ever look at it here.
+        await hand_out(tx, component, item.id)
         await self._items.rest_on(tx, item.id, _held_under(opened.values()))
         await record(
             tx,
@@ -146,6 +184,8 @@ def check_form(draft: Draft) -> None:
         raise Invalid("a candidate list comes from a partner and cannot be written", "/kind")
     if draft.kind is ItemKind.ACTION_RECORD:
         raise Invalid("what was done on a lead is recorded with POST /v1/items/{id}/actions", "/kind")
+    if draft.left_out and draft.kind is not ItemKind.REDACTION:
+        raise Invalid("only a redaction leaves something out", "/left_out")
     sources = {source.item for part in draft.parts for source in part.sources}
     least = _LEAST_SOURCES.get(draft.kind, 0)
     if len(sources) < least:
@@ -178,6 +218,11 @@ def _written_from(draft: Draft, sources: Mapping[ItemId, Lineage], own: Lineage)
     own_parts = [(None, place) for place, part in zip(places, draft.parts, strict=True) if not part.sources]
     taken = [taken_into(lineage, uses[source], _BESIDE) for source, lineage in sources.items()]
     return written([*taken, taken_into(own, own_parts, _BESIDE)], places)
+
+
+def _added(draft: Draft, known: Draft) -> tuple[str, ...]:
+    named = {source.item for part in draft.parts for source in part.sources}
+    return tuple(sorted({source.item for part in known.parts for source in part.sources} - named))
 
 
 def _under(marking: Marking, terms: Terms) -> Marking:

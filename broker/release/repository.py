@@ -6,6 +6,8 @@ from typing import Any, cast
 from sqlalchemy import insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 
+from broker.items.fingerprints import of_fields
+from broker.items.handing_out import hand_out, keep
 from broker.kernel.words import Action
 from broker.release.model import Acceptance, Disclosure, Package, Recipient, Release, ReleaseRequest
 from broker.release.tables import AcceptanceRow, DisclosureRow, ReleaseRow
@@ -114,6 +116,14 @@ class ReleaseRepository:
             .returning(_ACCEPTANCES.c.release_id)
         )
         return (await tx.execute(statement)).one_or_none() is not None
+
+    async def hand_out(self, tx: Transaction, release: Release, package: Package) -> None:
+        """Note what the recipient is given, so that it is known again when it comes back."""
+        request = release.request
+        if request.fields is not None:
+            fields = of_fields(self._sealer, package["item"]["content"])
+            await keep(tx, request.item, release.component, (fields,))
+        await hand_out(tx, request.recipient.agency, request.item, request.fields)
 
     async def package(self, tx: Transaction, release: Release) -> Package:
         """The copy. The caller has asked the door again."""

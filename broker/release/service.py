@@ -158,6 +158,7 @@ class ReleaseService:
             # Nothing is made, but that the content was opened and judged by these fields stays on record.
             return package
         await self._releases.add(tx, release, package)
+        await self._releases.hand_out(tx, release, package)
         for grant in await grants.fetch(tx, permit.grants):
             if grant.terms.max_uses is not None:
                 uses = await grants.count_use(tx, grant.id)

@@ -4,6 +4,7 @@ Destroying the one small wrapped key is therefore a purge. AES-256-GCM both time
 as associated data, so that a sealed content moved to another row does not open.
 """
 
+import hmac
 import os
 from dataclasses import dataclass
 from typing import Final
@@ -39,6 +40,11 @@ class Sealer:
         if len(outer_key) != _KEY_BYTES:
             raise ValueError("the sealing key must be 32 bytes")
         self._outer = AESGCM(outer_key)
+        self._fingerprints = hmac.digest(outer_key, b"fingerprints", "sha256")
+
+    def fingerprint(self, content: bytes) -> bytes:
+        """A hash by which the same content is known again, and which nobody without the key can try contents against."""
+        return hmac.digest(self._fingerprints, content, "sha256")
 
     def seal(self, content: bytes, bound_to: str) -> Sealed:
         """Seal *content* under a new key, bound to the id *bound_to*."""

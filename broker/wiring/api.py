@@ -21,6 +21,7 @@ from broker.participants.service import ParticipantService
 from broker.policy.activation import in_force
 from broker.products.derive import DeriveService
 from broker.products.lead import LeadService
+from broker.products.reimport import ImportService
 from broker.products.review import ReviewService
 from broker.products.verification import VerificationService
 from broker.recall.overdue import OverdueService
@@ -73,6 +74,7 @@ def _services(held: Parts) -> Services:
         verifications=VerificationService(work, door),
         derive=derive,
         leads=LeadService(work, door, derive),
+        imports=ImportService(work, derive, items),
         releases=ReleaseService(work, door, releases),
         acceptances=AcceptanceService(work, releases),
         permissions=held.permissions,

@@ -16,6 +16,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/searches"): {A},
     ("POST", "/v1/searches/{search_id}/cancel"): {A},
     ("POST", "/v1/items"): {A},
+    ("POST", "/v1/imports"): {A},
     ("POST", "/v1/decisions"): {A},
     ("POST", "/v1/releases"): {A},
     # A reviewer sees the case and the search that brought what there is to review.

@@ -30,6 +30,7 @@ from broker.policy.holder import Policies
 from broker.policy.snapshot import PolicySnapshot
 from broker.products.derive import DeriveService, Draft, Part
 from broker.products.lead import LeadService
+from broker.products.reimport import ImportService
 from broker.products.review import Finding, Review, ReviewService
 from broker.products.review_outcome import Disposition
 from broker.products.verification import VerificationService
@@ -87,6 +88,7 @@ class Workplace:
     verifications: VerificationService
     derive: DeriveService
     leads: LeadService
+    imports: ImportService
     writer: ItemWriter
 
     async def case(self, actor: Actor = ANALYST) -> CaseId:
@@ -102,6 +104,10 @@ class Workplace:
         """One reviewer's dispositions of the named candidates."""
         findings = tuple(Finding(candidate=c, disposition=Disposition(d), note=None) for c, d in dispositions.items())
         return await self.reviews.record(reviewer(sub), item, findings)
+
+    def source(self, item: str) -> Source:
+        """An item as a source of a part."""
+        return Source(item=ItemId(item))
 
     async def lead(self, case: CaseId, *sources: str, kind: ItemKind = ItemKind.LEAD) -> ItemId:
         """Something written from these items."""
@@ -216,6 +222,7 @@ async def workplace(
             verifications=VerificationService(work, door),
             derive=derive,
             leads=LeadService(work, door, derive),
+            imports=ImportService(work, derive, writer),
             writer=writer,
         )
     finally:

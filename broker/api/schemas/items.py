@@ -36,6 +36,8 @@ class NewItem(Body):
     title: Line
     case_id: Word
     parts: Annotated[list[PartBody], Field(min_length=1, max_length=200)]
+    left_out: Annotated[list[Line], Field(max_length=200, default_factory=list)]
+    """For a redaction: what it leaves out, in words."""
 
     def draft(self) -> Draft:
         """The same as a value of the field."""
@@ -43,6 +45,7 @@ class NewItem(Body):
             kind=self.kind,
             title=self.title,
             case_id=CaseId(self.case_id),
+            left_out=tuple(self.left_out),
             parts=tuple(
                 Part(
                     text=part.text,
@@ -51,6 +54,16 @@ class NewItem(Body):
                 for part in self.parts
             ),
         )
+
+
+class NewImport(Body):
+    """A copy that the caller's component was given, as it came from `…/package`, to be an item again.
+
+    What the copy says of its owners is not believed; they are those of the item that it is recognised as.
+    """
+
+    package: dict[str, Any]
+    case_id: Word
 
 
 class FindingBody(Body):

@@ -22,6 +22,7 @@ from broker.audit.events.grants import (
 from broker.audit.events.items import (
     Decided,
     ItemDerived,
+    ItemRecognised,
     ItemReviewed,
     ReleaseRead,
     ReviewDisputed,
@@ -89,6 +90,7 @@ __all__ = [
     "GrantUsed",
     "HandedOver",
     "ItemDerived",
+    "ItemRecognised",
     "ItemReviewed",
     "LegEnded",
     "LegSent",

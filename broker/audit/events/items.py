@@ -16,6 +16,14 @@ class ItemDerived(AuditEvent):
     sources: tuple[str, ...]
 
 
+class ItemRecognised(AuditEvent):
+    """Something came back without its source, or as a package, and was known again."""
+
+    tag = "item:provenance:recognised"
+    item_id: str
+    sources: tuple[str, ...]
+
+
 class ItemReviewed(AuditEvent):
     """A reviewer gave candidates their dispositions."""
 
