@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,25 +13,12 @@ from pydantic import TypeAdapter
 
 from broker.kernel.partner import PartnerEntry
 from broker.partners.contract import FailureKind
-
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "writing-an-adapter.md").read_text("utf-8")
-FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
-def of(language):
-    return [text for kind, text in FENCES if kind == language]
+from tests.support.outside import PAGE, of, write_package
 
 
 @pytest.fixture
 def package(tmp_path):
-    for text in of("python"):
-        head, _, code = text.partition("\n")
-        path = tmp_path / head.removeprefix("# file: ")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(code, "utf-8")
-    (tmp_path / "county" / "__init__.py").touch()
-    return tmp_path
+    return write_package(tmp_path)
 
 
 def run_tests(folder, *options):
