@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from broker.cli.connect import connected
-from broker.kernel.errors import ConfigurationError, NotFound
+from broker.kernel.errors import ConfigurationError, Invalid, NotFound
 from broker.settings import load_settings
 
 
@@ -28,6 +28,7 @@ def command(
     name: Annotated[str, typer.Argument(help="Name of the report; `list` prints them all.")],
     since: Annotated[str, typer.Option(help="First day or moment, in UTC.")] = "2017-01-01",
     until: Annotated[str | None, typer.Option(help="Day or moment at which it ends, itself not included.")] = None,
+    item: Annotated[str | None, typer.Option(help="Id of the item, for a report about one.")] = None,
     form: Annotated[Form, typer.Option("--format")] = Form.TABLE,
 ) -> None:
     """Answer one of the questions that an oversight body asks."""
@@ -40,13 +41,16 @@ def command(
     settings = load_settings()
     with connected(settings) as endpoint:
         try:
-            report = asyncio.run(_run(endpoint.app_url, name, _moment(since), _moment(until) if until else None))
+            period = (_moment(since), _moment(until) if until else None)
+            report = asyncio.run(_run(endpoint.app_url, name, period, item))
+        except Invalid as wrong:
+            raise ConfigurationError(wrong.detail) from None
         except NotFound:
             raise ConfigurationError(f"no report is called that; there are {', '.join(sorted(QUERIES))}") from None
     _print(report, form)
 
 
-async def _run(url: str, name: str, since: datetime, until: datetime | None) -> dict[str, Any]:
+async def _run(url: str, name: str, period: tuple[datetime, datetime | None], item: str | None) -> dict[str, Any]:
     from broker.audit.events import Actor
     from broker.kernel.clock import SystemClock
     from broker.oversight.reports import Reports
@@ -57,7 +61,7 @@ async def _run(url: str, name: str, since: datetime, until: datetime | None) -> 
     try:
         reports = Reports(UnitOfWork(engine), SystemClock())
         actor = Actor(sub=f"operator:{getpass.getuser()}", agency="broker", kind="service")
-        report = await reports.run(actor, name, since, until, None, ())
+        report = await reports.run(actor, name, *period, None, (), item)
         return report.model_dump(mode="json")
     finally:
         await engine.dispose()

@@ -3,19 +3,10 @@
 Every query takes `since`, `until` and `owners` (the agencies whose business the reader may see; None for all).
 """
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One report. `tags` are the audit entries that stand behind its rows."""
-
-    name: str
-    definition: str
-    sql: str
-    tags: tuple[str, ...]
-
+from broker.oversight.correction_queries import CORRECTIONS, TRACE
+from broker.oversight.query import Query
 
 _SEARCHES: Final = Query(
     name="searches",
@@ -233,5 +224,7 @@ QUERIES: Final = {
         _LEADS,
         _PARTICIPANTS,
         _HAND_OVERS,
+        CORRECTIONS,
+        TRACE,
     )
 }

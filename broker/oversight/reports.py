@@ -69,20 +69,24 @@ class Reports:
         until: datetime | None,
         agency: str | None,
         partners: Collection[PartnerEntry],
+        item: str | None = None,
     ) -> Report:
-        """Run a report. With *agency*, only what is that agency's business: its partners, its information, its acts."""
+        """Run a report; *item* is the one that a report about one item is about. With *agency*, only what is that agency's business: its partners, its information, its acts."""
         query = QUERIES.get(name)
         if query is None:
             raise NotFound
         until = until or self._clock.now()
         if not since < until:
             raise Invalid("`until` must be later than `since`", "/until")
+        if item is None and ":item" in query.sql:
+            raise Invalid("this report is about one item; say which", "/item")
         owned = None if agency is None else [entry.id for entry in partners if entry.owner == agency]
         scope = {
             "since": since,
             "until": until,
             "owners": None if agency is None else [agency],
             "partners": owned,
+            "item": item,
         }
         used = {key: value for key, value in scope.items() if f":{key}" in query.sql}
         async with self._work.begin() as tx:

@@ -112,8 +112,12 @@ async def read_report(
     held: ServicesDep,
     since: Annotated[str | None, Query(max_length=40)] = None,
     until: Annotated[str | None, Query(max_length=40)] = None,
+    item: Annotated[str | None, Query(max_length=40, pattern=r"^[a-z0-9_]+$")] = None,
 ) -> ReportReply:
-    """A report over [since, until): days or moments, in UTC; from 2017-01-01 and until now unless said otherwise."""
+    """A report over [since, until): days or moments, in UTC; from 2017-01-01 and until now unless said otherwise.
+
+    `item` is for reports about one item.
+    """
     report = await held.reports.run(
         caller.actor,
         name,
@@ -121,6 +125,7 @@ async def read_report(
         _moment(until, "until") if until is not None else None,
         None if Role.AUDITOR in caller.roles else caller.agency,
         held.policies.current.bundle.partners,
+        item,
     )
     return ReportReply(
         name=report.name,

@@ -71,6 +71,18 @@ def test_plain_words_are_words_and_only_true_and_false_are_not() -> None:
         ("agencies.yaml", "- id: DOJ\n", "- id: DOJ\n  notify: {url: https://a:b@x.example/}\n", "no credentials"),
         ("agencies.yaml", "- id: DOJ\n", "- id: DOJ\n  notify: {uri: https://x.example/}\n", "unknown key"),
         ("agencies.yaml", "- id: DOJ\n", "- id: DOJ\n  notify: https://x.example/\n", "notify"),
+        (
+            "partners.yaml",
+            "  gallery: visas\n",
+            "  gallery: visas\n  exemptions: [{duty: correction_notice}]\n",
+            "missing",
+        ),
+        (
+            "partners.yaml",
+            "  gallery: visas\n",
+            "  gallery: visas\n  exemptions: [{duty: x, ground: g, valid_from: 2026-01-01}]\n",
+            "correction_notice",
+        ),
         ("agencies.yaml", "  parent: DOJ", "  parent: DOJX", "unknown parent 'DOJX'; did you mean 'DOJ'?"),
         ("agencies.yaml", "  parent: DOJ", "  parents: DOJ", "unknown key 'parents'; did you mean 'parent'?"),
         ("agencies.yaml", "- id: DHS\n", "- id: DHS\n  parent: ICE-HSI\n", "the parents go in a circle"),
