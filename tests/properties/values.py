@@ -64,7 +64,7 @@ DUTIES: list[tuple[Duty, ...]] = [
     (Unreadable(),),
 ]
 FIELDS = ["/title", "/parts", "/parts/0", "/parts/0/text", "/part"]
-ASKED = [*FIELDS, *FIELDS, "", "title", "/parts/~2", "/parts/00", "/parts/0/", "/parts/1", "/~0"]
+ASKED = [*FIELDS * 5, "", "title", "/parts/~2", "/parts/00", "/parts/0/", "/parts/1", "/~0"]
 """Fields that somebody may ask for, some of which are none."""
 
 DEEP = bool(os.environ.get("DEEP_PROPERTIES"))
@@ -94,7 +94,7 @@ def _marking(owner: str | None = None, codes: list[str] = CAVEATS) -> Marking:
         case_id=_CHANCE.choice(CASES),
         caveats=_some(codes, 2),
         at=_moment(),
-        selectors=_CHANCE.choice([None, None, _some(FIELDS, 2, 1)]),
+        selectors=_CHANCE.choice([None, _some(FIELDS, 2, 1), _some(FIELDS, 1, 1)]),
     )
 
 
@@ -149,8 +149,8 @@ def _question(*odd: str) -> Question:
         action=_CHANCE.choice(list(Action)),
         purpose=_CHANCE.choice([*PURPOSES, *odd]),
         case_id=_CHANCE.choice([None, *CASES]),
-        fields=_CHANCE.choice([None, _some(ASKED, 3, 1)]),
-        resolved=_CHANCE.random() < 0.8,
+        fields=_CHANCE.choice([None, _some(ASKED, 1, 1), _some(ASKED, 3, 1)]),
+        resolved=_CHANCE.random() < 0.9,
     )
 
 
