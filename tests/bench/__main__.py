@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import decisions, searches, tables
+from tests.bench import decisions, depth, searches, tables
 from tests.bench.ground import Ground, prepared
 from tests.bench.report import circumstances, preamble, say, write
 
@@ -25,9 +25,9 @@ def main() -> int:
     asked = _arguments()
     began = time.monotonic()
     faults: list[str] = []
-    for name in asked.only or ("decision", "search"):
+    for name in asked.only or tuple(_BENCHMARKS):
         with prepared() as ground:
-            faults += _decision(ground, asked) if name == "decision" else _search(ground, asked)
+            faults += _BENCHMARKS[name](ground, asked)
     say(f"done in {time.monotonic() - began:.0f} s; figures in {asked.write}")
     for fault in faults:
         say(f"not as it should be: {fault}")
@@ -39,7 +39,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--deep", action="store_true", help="more rounds and longer ones")
     parser.add_argument("--sizes", type=int, nargs="+", help="registers of so many grants")
     parser.add_argument("--quick", action="store_true", help="without the largest register")
-    parser.add_argument("--only", choices=("decision", "search"), nargs="+")
+    parser.add_argument("--only", choices=tuple(_BENCHMARKS), nargs="+")
     parser.add_argument("--seed", type=int, default=20170101)
     parser.add_argument("--write", type=Path, default=_OWN_FOLDER, metavar="DIR", help="where JSON and tables go")
     parser.add_argument("--wait-for-quiet", type=float, default=0, metavar="MINUTES", help="wait while others are busy")
@@ -93,6 +93,19 @@ def _search(ground: Ground, asked: argparse.Namespace) -> list[str]:
     figures["load_average_at_end"] = round(os.getloadavg()[0], 2)
     _publish("search", "Accepted searches", figures, tables.of_searches(figures), asked.write)
     return []
+
+
+def _depth(ground: Ground, asked: argparse.Namespace) -> list[str]:
+    say("an item that lies deep")
+    extent = depth.Extent(rounds=15 if asked.deep else 5, calls=100 if asked.deep else 30)
+    under = circumstances(asked.seed, ground.server_facts())
+    figures: dict[str, Any] = {"benchmark": "depth", **under, **depth.measure(ground, extent)}
+    figures["load_average_at_end"] = round(os.getloadavg()[0], 2)
+    _publish("depth", "An item that lies deep", figures, tables.of_depth(figures), asked.write)
+    return []
+
+
+_BENCHMARKS = {"decision": _decision, "search": _search, "depth": _depth}
 
 
 def _publish(name: str, title: str, figures: dict[str, Any], found: list[tables.Table], folder: Path) -> None:

@@ -39,6 +39,16 @@ def of_decisions(figures: dict[str, Any]) -> list[Table]:
     ]
 
 
+def of_depth(figures: dict[str, Any]) -> list[Table]:
+    """Benchmark 3."""
+    rows = [
+        (one["name"], *(_ms(one[key]) for key in ("median_ms", "p50_ms", "p99_ms")), str(one["calls"]))
+        for one in figures["in_process"]
+    ]
+    title = f"Depth {figures['depth']}, {figures['ancestors']:,} ancestors, milliseconds"
+    return [Table(title, ("what", "median", "p50", "p99", "calls"), rows), _ratios(figures)]
+
+
 def of_searches(figures: dict[str, Any]) -> list[Table]:
     """Benchmark 2."""
     working, drawn = figures["with_worker"], figures["redrawing"]

@@ -90,7 +90,7 @@ def test_a_part_is_released_with_its_owner_s_grant_and_tells_nothing_of_the_othe
     # The whole is refused still, and so is a rank, though it lies in what DOS has granted.
     assert owners_of_missing(refused(released(gateway, found), 403)) == ["DOS", DMV]
     assert owners_of_missing(refused(released(gateway, found, fields=["/candidates/0/rank"]), 403)) == [DMV]
-    recipient = gateway.as_("FBI", "analyst")
+    recipient = gateway.accepted(made["id"])
     copy, record = (recipient.get(f"/v1/releases/{made['id']}{path}") for path in ("/package", ""))
     assert answered(copy, 200)["item"]["content"]["/candidates/0/reference"] == "X-0001"
     for said in (copy.text, record.text, str(copy.headers), str(record.headers)):
