@@ -16,7 +16,16 @@ from tests.support.postgres import Database
 from tests.support.workplace import ANALYST, Workplace, owners_missing, workplace
 
 NEVER = ("audit_entry", "audit_leaf", "audit_node", "audit_checkpoint", "decision", "disclosure", "item_marking")
-ONCE = ("item_root", "item_source", "release", "review", "review_disposition", "review_state", "idempotency_key")
+ONCE = (
+    "item_root",
+    "item_source",
+    "release",
+    "review",
+    "review_disposition",
+    "review_state",
+    "idempotency_key",
+    "grant_step",
+)
 TABLES_OF_AN_ITEM = ("item_marking", "item_root", "item_source", "item")
 
 
@@ -89,7 +98,21 @@ def test_of_an_item_only_the_key_can_be_destroyed(postgres: Database, column: st
         service.execute(f"UPDATE item SET {column} = {column}")
 
 
-@pytest.mark.parametrize("column", ["owner", "recipients", "action", "purposes", "scope", "valid_until", "max_uses"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        "owner",
+        "recipients",
+        "action",
+        "purposes",
+        "scope",
+        "valid_until",
+        "max_uses",
+        "duties",
+        "lift",
+        "reach_recipients",
+    ],
+)
 def test_the_terms_of_a_grant_never_change(postgres: Database, column: str) -> None:
     with postgres.service() as service:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -4,9 +4,10 @@ UNDER = {"threat_to_life", "victim_identification", "deceased_identification"}
 PARENT = {
     "CBP": "DHS", "ICE": "DHS", "ICE-HSI": "ICE", "ICE-ERO": "ICE", "FBI": "DOJ",
     "STATE-EX-DMV": "STATE-EX", "STATE-EX-POLICE": "STATE-EX", **dict.fromkeys(UNDER, "criminal_investigation"),
+    "supervision_check_in": "civil_immigration_enforcement",
 }  # fmt: skip
-AGENCIES = {*PARENT, "DHS", "DOS", "DOJ", "STATE-EX", "VENDOR-EX", "CONTRACTOR-EX"} - UNDER
-PURPOSES = {"criminal_investigation", "civil_immigration_enforcement", *UNDER}
+AGENCIES = {*PARENT, "DHS", "DOS", "DOJ", "STATE-EX", "VENDOR-EX", "CONTRACTOR-EX"} - UNDER - {"supervision_check_in"}
+PURPOSES = {"criminal_investigation", "civil_immigration_enforcement", "supervision_check_in", *UNDER}
 
 
 def up(name):
