@@ -56,6 +56,20 @@ def bodies(hidden: Hidden, own_case: str) -> dict[tuple[str, str], list[Any]]:
         ],
         ("post", "/v1/items/{item_id}/notices"): [{"kind": "disputed", "text": _WRITTEN}],
         ("post", "/v1/cases"): [{"reference": "OBS-1", "title": "the observer's own"}],
+        ("post", "/v1/imports"): [
+            {"case_id": own_case, "package": {"item": {"id": item, "content": {"candidates": []}}}}
+            for item in (hidden.item, hidden.lead)
+        ],
+        ("post", "/v1/items/{item_id}/verification-requests"): [{"note": _WRITTEN}],
+        ("post", "/v1/items/{item_id}/verifications"): [{"outcome": "not_confirmed"}],
+        ("post", "/v1/items/{item_id}/outcomes"): [{"outcome": "refuted"}],
+        ("post", "/v1/items/{item_id}/actions"): [
+            {
+                "action": "a",
+                "description": _WRITTEN,
+                "corroborations": [{"kind": "record", "description": "d", "source": {"item": hidden.item}}],
+            }
+        ],
         ("post", "/v1/permission-requests/{request_id}/decision"): [{"decision": "denied", "note": "n"}],
         ("post", "/v1/permission-requests/{request_id}/information"): [{"text": _WRITTEN}],
     }

@@ -170,6 +170,40 @@ def test_the_nearest_grant_is_told_to_those_who_may_know_and_lacks_what_is_said(
 
 @given(situations)
 @PER_TEST
+def test_a_disagreement_or_a_doubt_frees_nothing_and_stops_what_leaves(situation: Situation) -> None:
+    question, lineage, held = situation
+    leaves = question.action is not Action.VIEW
+    disputed = decided(question, lineage, held, disputed=(ITEM,))
+    doubted = decided(question, lineage, held, unconfirmed=frozenset(sorted(lineage.owners)[:1]))
+    if not decided(question, lineage, held):
+        assert not disputed
+        assert not doubted
+    if leaves and isinstance(doubted, Deny):
+        assert ReasonCode.CAVEAT_UNMET in {reason.code for reason in doubted.reasons}
+    assert not (leaves and doubted)
+    if leaves and question.kind is not ItemKind.CANDIDATE_LIST:
+        assert isinstance(disputed, Deny)
+        assert any("a third is needed" in reason.detail for reason in disputed.reasons)
+
+
+@given(situations)
+@PER_TEST
+def test_an_owner_s_word_meets_its_own_caveat_and_no_other_s(situation: Situation) -> None:
+    question, lineage, held = situation
+    asked = lineage.model_copy(
+        update={"markings": tuple(m.model_copy(update={"caveats": ("verify_with_owner",)}) for m in lineage.markings)}
+    )
+    free = lineage.model_copy(
+        update={"markings": tuple(m.model_copy(update={"caveats": ()}) for m in lineage.markings)}
+    )
+    everybody = decided(question, asked, held, verified=lineage.owners)
+    assert bool(everybody) is bool(decided(question, free, held, verified=lineage.owners))
+    strangers = frozenset({"SOMEBODY-ELSE"}) - lineage.owners
+    assert bool(decided(question, asked, held, verified=strangers)) is bool(decided(question, asked, held))
+
+
+@given(situations)
+@PER_TEST
 def test_whose_permission_is_missing_is_named(situation: Situation) -> None:
     question, lineage, held = situation
     answer = decided(question, lineage, held)
