@@ -9,6 +9,7 @@ media type that the caller names, and says of everything else what was wrong wit
 import asyncio
 import json as json_text
 import re
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -130,8 +131,10 @@ class Budget:
 class Transport:
     """Holds the one HTTP client of a process (of an event loop); hands out wires."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: ssl.SSLContext | None = None) -> None:
+        """*trust* says whose certificates are believed; unset, those that httpx brings along."""
         self._client = httpx.AsyncClient(
+            verify=trust or True,
             follow_redirects=False,
             trust_env=False,
             # The deadline around the whole exchange rules; httpx's own timeouts begin anew with every byte.

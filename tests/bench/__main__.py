@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import decisions, depth, searches, tables
+from tests.bench import decisions, depth, dispatches, searches, tables
 from tests.bench.ground import Ground, prepared
 from tests.bench.report import circumstances, preamble, say, write
 
@@ -105,7 +105,25 @@ def _depth(ground: Ground, asked: argparse.Namespace) -> list[str]:
     return []
 
 
-_BENCHMARKS = {"decision": _decision, "search": _search, "depth": _depth}
+def _dispatch(ground: Ground, asked: argparse.Namespace) -> list[str]:
+    say("searches end to end, and legs that wait")
+    extent = dispatches.Extent(
+        searches=400 if asked.deep else 100,
+        workers=(1, 2, 4),
+        rate=5.0,
+        seconds=30.0 if asked.deep else 8.0,
+        waiting=10_000,
+        idle_seconds=20.0 if asked.deep else 6.0,
+        slow_rounds=50 if asked.deep else 15,
+    )
+    under = circumstances(asked.seed, ground.server_facts())
+    figures: dict[str, Any] = {"benchmark": "dispatch", **under, **dispatches.measure(ground, extent)}
+    figures["load_average_at_end"] = round(os.getloadavg()[0], 2)
+    _publish("dispatch", "Searches end to end", figures, tables.of_dispatches(figures), asked.write)
+    return []
+
+
+_BENCHMARKS = {"decision": _decision, "search": _search, "depth": _depth, "dispatch": _dispatch}
 
 
 def _publish(name: str, title: str, figures: dict[str, Any], found: list[tables.Table], folder: Path) -> None:

@@ -70,6 +70,29 @@ def of_searches(figures: dict[str, Any]) -> list[Table]:
     ]
 
 
+def of_dispatches(figures: dict[str, Any]) -> list[Table]:
+    """Searches from accepted to answered, and what waiting costs."""
+    ended = [(one["name"], str(one["per_second"])) for one in figures["end_to_end"]]
+    added, accepting = figures["end_to_end"][-1]["added_over_slowest_partner_ms"], figures["accepting"]
+    waiting = figures["waiting"]
+    rows = [
+        ("added over the slowest partner, p50 / p99 ms", f"{added['p50']} / {added['p99']}"),
+        (
+            f"accepting {accepting['per_second']} a second, open loop, p50 / p99 ms",
+            f"{accepting['p50_ms']} / {accepting['p99_ms']}",
+        ),
+        ("memory of a worker with nothing to do, MiB", str(waiting["memory_mib_without"])),
+        (f"the same, {waiting['legs']:,} legs waiting, MiB", str(waiting["memory_mib"])),
+        ("one core of a worker with nothing to do", f"{waiting['cpu_share_without']:.2%}"),
+        (f"the same, {waiting['legs']:,} legs waiting", f"{waiting['cpu_share']:.2%}"),
+    ]
+    return [
+        Table("Searches of two partners, from accepted to answered", ("what", "searches per second"), ended),
+        Table("Latency, and what waiting costs", ("what", "figure"), rows),
+        _ratios(figures),
+    ]
+
+
 def _over_http(rows: list[dict[str, Any]]) -> Table:
     header = ("what", "grants", "at a time", "per second", "median ms", "p50 ms", "p99 ms", "calls")
     return Table(

@@ -5,6 +5,7 @@ A search is written as `SearchService` writes it, without the rules of searching
 
 import asyncio
 import secrets
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from broker.search.probe import DrawnProbe, draw_anew
 from broker.search.repository import SearchRepository
 from broker.search.run import SearchRun
 from broker.search.settling import Settling
+from broker.search.watch import SearchWatch
 from broker.storage.database import engine_for
 from broker.storage.sealing import Sealer
 from broker.storage.unit_of_work import UnitOfWork
@@ -74,6 +76,7 @@ class Desk:
     searches: SearchRepository
     settling: Settling
     probe: DrawnProbe
+    watch: SearchWatch
     clock: SystemClock = field(default_factory=SystemClock)
 
     def worker(self) -> SearchRun:
@@ -133,12 +136,18 @@ class Desk:
             if all(leg.state in states if states else leg.state.final for leg in legs):
                 return found
             assert time.monotonic() < deadline, [(leg.partner, leg.state, leg.reason) for leg in legs]
-            await asyncio.sleep(0.03)
+            await self.watch.news(found, 1.0)
 
 
 @asynccontextmanager
 async def desk(
-    database: Database, folder: Path, urls: Mapping[str, str], *entries: PartnerEntry, pool: int = 20
+    database: Database,
+    folder: Path,
+    urls: Mapping[str, str],
+    *entries: PartnerEntry,
+    pool: int = 20,
+    trust: ssl.SSLContext | None = None,
+    sealing: bytes = OUTER_KEY,
 ) -> AsyncIterator[Desk]:
     """A desk whose partners are found at *urls*; those without an entry of their own get a plain one."""
     own = {one.id: one for one in entries}
@@ -146,12 +155,12 @@ async def desk(
         [own.get(PartnerId(name)) or entry(name) for name in urls], dict(urls), _keys(folder), dict(ADAPTERS)
     )
     engine = engine_for(database.app_url, pool_size=pool)
-    work, sealer = UnitOfWork(engine), Sealer(OUTER_KEY)
+    work, sealer = UnitOfWork(engine), Sealer(sealing)
     searches = SearchRepository(sealer)
     settling = Settling(work, searches, ItemWriter(sealer), SystemClock())
     try:
-        async with Transport() as transport:
-            yield Desk(work, registry, transport, searches, settling, draw_anew(hit_probe(0)))
+        async with Transport(trust) as transport:
+            yield Desk(work, registry, transport, searches, settling, draw_anew(hit_probe(0)), SearchWatch(work))
     finally:
         await engine.dispose()
 
