@@ -24,6 +24,9 @@ from broker.recall.overdue import OverdueService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
 from broker.release.answers import AnswerService
+from broker.release.escrow import HeldReleaseService
+from broker.release.impact import ImpactService
+from broker.release.ratification import RatificationService
 from broker.release.reliance import RelianceService
 from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
@@ -53,6 +56,9 @@ class Services:
     imports: ImportService
     releases: ReleaseService
     acceptances: AcceptanceService
+    held_releases: HeldReleaseService
+    ratifications: RatificationService
+    impacts: ImpactService
     permissions: PermissionService
     answers: AnswerService
     grants: GrantService

@@ -105,6 +105,7 @@ class _Deliberation:
         self.missing: list[Missing] = []
         self.used: list[Grant] = []
         self.rules: list[RuleRef] = []
+        self.exigent_owners: list[AgencyId] = []
 
     def conclude(self) -> Decision:
         # 0. The question is complete and every id in it is known.
@@ -131,6 +132,7 @@ class _Deliberation:
             rules=tuple(self.rules),
             caveats=caveats,
             purge_by=duties.purge_by(owed, self.facts.now),
+            exigent_owners=tuple(self.exigent_owners),
         )
 
     def _known_purpose(self) -> PurposeId | None:
@@ -188,8 +190,31 @@ class _Deliberation:
                 self._against(ReasonCode.CAVEAT_UNMET, owner, unmet)
         if covering:
             return
+        if self._exigent(owner, purpose, request):
+            self.rules.append(rule)
+            return
         self._miss(owner, purpose, request, rule, why_not_freed)
         self._explain_past(owner, request)
+
+    def _exigent(self, owner: AgencyId, purpose: PurposeId, request: Request) -> bool:
+        """Whether imminent danger stands for a permission of this owner that is missing, now or still.
+
+        It does for passing on by the component that asked, and not for civil enforcement. Nothing else that speaks
+        against the release is touched by it: rules that forbid, caveats, recalls and reviews are.
+        """
+        exigency, question = self.question.exigent, self.question
+        civil = purpose in self.facts.trees.civil
+        if exigency is None or question.action is not Action.RELEASE or civil or request.hops:
+            return False
+        if owner in exigency.refused:
+            self._against(ReasonCode.EXIGENT_REFUSED, owner, f"{owner} has refused this exigent release")
+        elif owner not in exigency.ratified and exigency.until is not None and not self.facts.now < exigency.until:
+            detail = f"a day has passed, and {owner} has not ratified this exigent release"
+            self._against(ReasonCode.EXIGENT_LAPSED, owner, detail)
+        else:
+            self.exigent_owners.append(owner)
+            return True
+        return False
 
     def _miss(
         self, owner: AgencyId, purpose: PurposeId, request: Request, rule: RuleRef, why_not_freed: str | None

@@ -19,6 +19,15 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class Exigency(_Value):
+    """That a release is asked for in imminent danger; for a copy that was made, until when it serves, and who has spoken."""
+
+    until: AwareDatetime | None
+    """None while the release is being made."""
+    ratified: tuple[AgencyId, ...]
+    refused: tuple[AgencyId, ...]
+
+
 class Question(_Value):
     """Who wants to do what with which item. `asker` is the component that would pass it on, or that looks."""
 
@@ -34,6 +43,8 @@ class Question(_Value):
     """How many releases the item will have gone through with this one; 1 where the component that asked releases."""
     copy_until: AwareDatetime | None = None
     """Of a copy that was made before: when it has to be gone."""
+    exigent: Exigency | None = None
+    """Set where it is asked for without waiting for a permission (R13)."""
     resolved: bool = False
     """Whether each field is known to lead to something in this content. Otherwise nobody can say whom it concerns, and
     everybody is asked."""
@@ -79,6 +90,8 @@ class Permit(_Value):
     caveats: tuple[str, ...]
     purge_by: AwareDatetime | None = None
     """By when a copy made now has to be gone: the earliest that a grant relied on says."""
+    exigent_owners: tuple[AgencyId, ...] = ()
+    """Owners whose permission was missing and whom imminent danger has stood for; each is told, and answers."""
 
     def __bool__(self) -> Literal[True]:
         return True

@@ -11,7 +11,7 @@ from broker.audit.events import Actor
 from broker.decision.holding import Holdings, NothingHeld, within
 from broker.decision.journal import Channel, Judgement, record_judgement, record_unknown
 from broker.decision.loader import Loader
-from broker.decision.model import Deny, Permit, Question, Reason
+from broker.decision.model import Deny, Exigency, Permit, Question, Reason
 from broker.decision.sight import Explain, Sight
 from broker.items.excerpt import excerpt
 from broker.items.handing_out import hand_out
@@ -55,6 +55,7 @@ class Wish:
     fields: tuple[str, ...] | None
     copy_until: datetime | None = None
     """Of a copy that was made before: when it had to be gone."""
+    exigent: Exigency | None = None
 
 
 class Released:
@@ -283,4 +284,5 @@ def _wish_question(asker: AgencyId, item: Item, wish: Wish, hops: int, *, resolv
         hops=hops,
         copy_until=wish.copy_until,
         resolved=resolved,
+        exigent=wish.exigent,
     )

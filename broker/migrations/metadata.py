@@ -12,6 +12,8 @@ import broker.participants.tables
 import broker.policy.tables
 import broker.products.tables
 import broker.recall.tables
+import broker.release.exigent_tables
+import broker.release.held_tables
 import broker.release.permission_tables
 import broker.release.tables
 import broker.search.tables

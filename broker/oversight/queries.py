@@ -212,6 +212,33 @@ _HAND_OVERS: Final = Query(
     tags=("participant:contract:handed_over",),
 )
 
+_EXIGENT: Final = Query(
+    name="exigent",
+    definition=(
+        "Exigent releases, a row for each owner whose permission was missing: the ground, when the owner was told (a "
+        "message delivered to it, or its officer's first reading, whichever came first) and after how many seconds, and "
+        "what it said. `silent` is no consent: the copy ends after 24 hours. They are counted here and nowhere else."
+    ),
+    sql="""
+        SELECT x.release_id AS release, r.at, r.component, r.recipient, d.person, x.danger AS ground, p.owner,
+               told.at AS told_at, extract(epoch FROM told.at - r.at)::bigint AS seconds_until_told,
+               p.state AS outcome, p.answered_at, p.answered_by, x.until,
+               p.state = 'silent' AND x.until <= clock_timestamp() AS ended_in_silence
+        FROM exigent_release x JOIN release r ON r.id = x.release_id
+        JOIN disclosure d ON d.release_id = x.release_id
+        JOIN exigent_part p ON p.release_id = x.release_id
+        LEFT JOIN LATERAL (
+            SELECT least(p.read_at, min(least(n.delivered_at, n.read_at))) AS at FROM notification n
+            WHERE n.recipient = p.owner AND n.subject = 'exigent_release' AND n.about ->> 'release' = x.release_id
+        ) AS told ON true
+        WHERE r.at >= :since AND r.at < :until
+          AND (CAST(:owners AS text[]) IS NULL OR p.owner = ANY (CAST(:owners AS text[]))
+               OR r.component = ANY (CAST(:owners AS text[])))
+        ORDER BY r.at, x.release_id, p.owner
+    """,
+    tags=("release:exigent:made", "release:exigent:answered"),
+)
+
 QUERIES: Final = {
     query.name: query
     for query in (
@@ -226,5 +253,6 @@ QUERIES: Final = {
         _HAND_OVERS,
         CORRECTIONS,
         TRACE,
+        _EXIGENT,
     )
 }

@@ -22,7 +22,9 @@ MAX_ROWS: Final = 200
 """Rows of one file. Casbin's cost is linear in them, and a rule about one item or case is a grant."""
 SHARE_FIELDS: Final = ("owner", "recipient", "action", "purpose", "item_kind", "needs", "eft")
 ACCESS_FIELDS: Final = ("role", "act")
-GRANTING: Final = frozenset({Act.GRANT_RECORD, Act.GRANT_CONFIRM, Act.GRANT_REVOKE, Act.PERMISSION_DECIDE})
+GRANTING: Final = frozenset(
+    {Act.GRANT_RECORD, Act.GRANT_CONFIRM, Act.GRANT_REVOKE, Act.PERMISSION_DECIDE, Act.RELEASE_RATIFY}
+)
 
 _VALUE: Final = re.compile(r"[A-Za-z0-9_:-]+\Z")
 _Word = TypeVar("_Word", bound=StrEnum)

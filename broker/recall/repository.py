@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import insert, select, text, update
 
-from broker.kernel.ids import AgencyId, ItemId, NoticeId
+from broker.kernel.ids import AgencyId, ItemId, NoticeId, ReleaseId
 from broker.recall.model import Delivery, Notice, NoticeKind
 from broker.recall.tables import AffectedRow, DeliveryRow, NoticeRow
 from broker.storage.columns import table
@@ -19,6 +19,10 @@ _TELL: Final = text(
     "INSERT INTO notice_delivery (notice_id, disclosure_id, recipient)"
     # Who received nothing of the owner's has nothing to be told, and need not learn that there was something.
     " SELECT :notice, id, recipient FROM disclosure WHERE item_id = ANY (:items) AND :owner = ANY (owners)"
+)
+_TELL_OF_COPY: Final = text(
+    "INSERT INTO notice_delivery (notice_id, disclosure_id, recipient)"
+    " SELECT :notice, id, recipient FROM disclosure WHERE release_id = :release"
 )
 _NOTICE: Final = """
 SELECT n.*, (SELECT count(*) FROM notice_item i WHERE i.notice_id = n.id) AS affected,
@@ -35,8 +39,7 @@ FROM notice_delivery d JOIN notice n ON n.id = d.notice_id JOIN disclosure x ON 
 
 async def add(tx: Transaction, notice: Notice, affected: tuple[ItemId, ...]) -> int:
     """Write a notice, mark what it reaches, and note every recipient to be told; how many there are."""
-    values = notice.model_dump(exclude={"item", "affected", "recipients", "acknowledged"})
-    await tx.execute(insert(_NOTICES).values(**values, item_id=notice.item, lifted_by=None))
+    await _write(tx, notice)
     rows = [{"notice_id": notice.id, "item_id": one, "standing": True} for one in affected]
     await tx.execute(insert(_AFFECTED), rows)
     return int(
@@ -48,6 +51,17 @@ async def recipients_of(tx: Transaction, notice_id: str) -> tuple[AgencyId, ...]
     """Whom a notice is for, each once."""
     statement = select(_DELIVERIES.c.recipient).where(_DELIVERIES.c.notice_id == notice_id).distinct()
     return tuple(AgencyId(one) for one in sorted((await tx.execute(statement)).scalars()))
+
+
+async def add_for_copy(tx: Transaction, notice: Notice, release: ReleaseId) -> int:
+    """Write a notice about one copy, which reaches no item; its recipient is to be told. How many there are."""
+    await _write(tx, notice)
+    return int((await tx.execute(_TELL_OF_COPY, {"notice": notice.id, "release": release})).rowcount)
+
+
+async def _write(tx: Transaction, notice: Notice) -> None:
+    values = notice.model_dump(exclude={"item", "affected", "recipients", "acknowledged"})
+    await tx.execute(insert(_NOTICES).values(**values, item_id=notice.item, lifted_by=None))
 
 
 async def hold(tx: Transaction, notice_id: str) -> Notice | None:

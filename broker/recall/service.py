@@ -16,6 +16,7 @@ from broker.kernel.partner import Duty, PartnerEntry
 from broker.kernel.words import Role
 from broker.recall import repository
 from broker.recall.model import Delivery, Notice, NoticeKind
+from broker.release.exigent import ExigentRelease
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 TIME_TO_ACKNOWLEDGE: Final = timedelta(days=10)
@@ -80,6 +81,44 @@ class RecallService:
                 ),
             )
         return notice.model_copy(update={"recipients": recipients})
+
+    async def recall_copy(self, tx: Transaction, actor: Actor, release: ExigentRelease, text: str) -> None:
+        """Take back the one copy of an exigent release that the actor's agency has refused: its recipient is told.
+
+        Nothing else of the item is stopped by it; that copy is refused by the gate from now on.
+        """
+        now = await tx.clock()
+        notice = Notice(
+            id=NoticeId(new_id("not")),
+            item=release.item,
+            owner=AgencyId(actor.agency),
+            kind=NoticeKind.WITHDRAWN,
+            text=text,
+            recorded_by=Subject(actor.sub),
+            recorded_at=now,
+            acknowledge_by=now + TIME_TO_ACKNOWLEDGE,
+            exempt_ground=None,
+            lifted_at=None,
+            affected=0,
+            recipients=0,
+            acknowledged=0,
+        )
+        recipients = await repository.add_for_copy(tx, notice, release.id)
+        await record(
+            tx,
+            NoticeRecorded(
+                actor=actor,
+                notice_id=notice.id,
+                item_id=notice.item,
+                owner=notice.owner,
+                kind=notice.kind.value,
+                affected=0,
+                recipients=recipients,
+                suspended=0,
+                exempt_ground=None,
+            ),
+        )
+        await _tell(tx, notice.id, Happened.NOTICE_RECORDED, now)
 
     async def lift(self, actor: Actor, notice_id: str) -> Notice:
         """Take a notice back: grants that it suspended hold again, unless another notice still stands."""

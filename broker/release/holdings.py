@@ -12,6 +12,7 @@ SELECT r.id, r.item_id, r.component, r.recipient, r.action, r.purpose, r.case_id
     d.purge_by
 FROM release r JOIN disclosure d ON d.release_id = r.id
 WHERE r.recipient = %(agency)s AND r.action = 'release'
+    AND NOT EXISTS (SELECT FROM exigent_release x WHERE x.release_id = r.id)
     AND (r.caveats = '{}' OR EXISTS (SELECT FROM release_acceptance a WHERE a.release_id = r.id))
     AND (d.purge_by IS NULL OR clock_timestamp() < d.purge_by)
 """

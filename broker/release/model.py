@@ -40,6 +40,8 @@ class ReleaseRequest(_Value):
     purpose: PurposeId
     case_id: CaseId
     fields: tuple[str, ...] | None
+    danger: str | None = None
+    """The imminent danger for which it is asked without waiting for a permission (R13); None where it is not."""
 
 
 class Disclosure(_Value):

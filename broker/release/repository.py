@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 from broker.items.fingerprints import of_fields
 from broker.items.handing_out import hand_out, keep
 from broker.kernel.words import Action
+from broker.release.exigent_tables import ExigentReleaseRow
 from broker.release.model import Acceptance, Disclosure, Package, Recipient, Release, ReleaseRequest
 from broker.release.tables import AcceptanceRow, DisclosureRow, ReleaseRow
 from broker.storage.columns import table
@@ -18,6 +19,7 @@ from broker.storage.unit_of_work import Transaction
 _RELEASES = table(ReleaseRow)
 _DISCLOSURES = table(DisclosureRow)
 _ACCEPTANCES = table(AcceptanceRow)
+_EXIGENT = table(ExigentReleaseRow)
 _WITH_DISCLOSURE = (
     select(
         *(column for column in _RELEASES.c if column.name not in ("wrapped_key", "ciphertext")),
@@ -31,9 +33,11 @@ _WITH_DISCLOSURE = (
         _ACCEPTANCES.c.accepted_by,
         _ACCEPTANCES.c.agency.label("accepted_for"),
         _ACCEPTANCES.c.accepted_at,
+        _EXIGENT.c.danger,
     )
     .join(_DISCLOSURES, _DISCLOSURES.c.release_id == _RELEASES.c.id)
     .outerjoin(_ACCEPTANCES, _ACCEPTANCES.c.release_id == _RELEASES.c.id)
+    .outerjoin(_EXIGENT, _EXIGENT.c.release_id == _RELEASES.c.id)
 )
 
 
@@ -147,6 +151,7 @@ def _release(row: Any) -> Release:
             purpose=row.purpose,
             case_id=row.case_id,
             fields=tuple(row.fields) if row.fields is not None else None,
+            danger=row.danger,
         ),
         decision_id=row.decision_id,
         grants=tuple(row.grants),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from broker.audit.events import Actor, GrantUsed, PackageWithheld, ReleaseRead
 from broker.audit.recorder import record
 from broker.cases.service import find as find_case
-from broker.decision.model import Permit
+from broker.decision.model import Exigency, Permit
 from broker.decision.service import DecisionService, Judgement, Released, Wish
 from broker.grants import repository as grants
 from broker.items.ownership import owners_of
@@ -16,6 +16,8 @@ from broker.kernel.ids import AgencyId, CaseId, DisclosureId, ReleaseId, Subject
 from broker.kernel.words import Action
 from broker.policy.snapshot import PolicySnapshot
 from broker.provenance.caveats import Caveat
+from broker.release import exigency
+from broker.release import exigent_repository as exigent_rows
 from broker.release.acceptance import NotAccepted
 from broker.release.duties import tell_owner
 from broker.release.model import Direction, Disclosure, LeftOut, Package, Release, ReleaseRequest
@@ -43,7 +45,7 @@ class ReleaseService:
 
     async def dry_run(self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot) -> Judgement:
         """What would be decided now. Nothing but the audit changes."""
-        await self._check(actor, request, policy)
+        await self.check(actor, request, policy)
         judgement = await self._door.dry_run(actor, request.item, _wish(request))
         if judgement is None:
             raise NotFound
@@ -53,15 +55,15 @@ class ReleaseService:
         self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot, key: str, fingerprint: str
     ) -> Release | Refused:
         """Pass an item on, or say why not. A replay of an earlier release is decided anew before it is repeated."""
-        await self._check(actor, request, policy)
+        await self.check(actor, request, policy)
         scope = f"releases:{actor.agency}:{actor.sub}"
         answer: Release | Refused | Invalid | None
         async with self._work.begin() as tx:
             made = await idempotency.claim(tx, scope, key, fingerprint)
             if made is not None:
-                answer = await self._replay(tx, actor, made)
+                answer = await self.repeat_within(tx, actor, made)
             else:
-                answer = await self._release(tx, actor, request, policy)
+                answer = await self.release_within(tx, actor, request, policy, Subject(actor.sub))
                 if isinstance(answer, Release):
                     await idempotency.keep(tx, scope, key, fingerprint, answer.id)
         # Refusals are values until here, so that their record is committed before the caller hears of them.
@@ -107,7 +109,7 @@ class ReleaseService:
             package = await self._releases.package(tx, release)
             return package | {"item": package["item"] | _said(await self._left_out(tx, actor, release))}
 
-    async def _check(self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot) -> None:
+    async def check(self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot) -> None:
         """What does not depend on the item, so that its answer tells nothing about the item."""
         if request.recipient.agency not in policy.bundle.agencies:
             raise Invalid("the recipient is not an agency of the register, written exactly", "/recipient/agency")
@@ -117,13 +119,19 @@ class ReleaseService:
             raise Invalid(
                 "looking at an item is GET /v1/items/{id}; passing on is release or use_in_proceedings", "/action"
             )
+        if request.danger is not None:
+            exigency.check(request, policy.bundle.civil_purposes)
         async with self._work.begin() as tx:
             if await find_case(tx, AgencyId(actor.agency), request.case_id) is None:
                 raise Invalid("case_id names no case of your component", "/case_id")
 
-    async def _release(
-        self, tx: Transaction, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot
+    async def release_within(
+        self, tx: Transaction, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot, requested_by: Subject
     ) -> Release | Refused | Invalid | None:
+        """Decide and release in the caller's transaction. The caller has checked the request, and raises what this gives.
+
+        *actor* is whose act it is, *requested_by* the person who asked for it. None where there is no such item.
+        """
         release_id = ReleaseId(new_id("rel"))
         asked = await self._door.pass_on(tx, actor, request.item, _wish(request), release_id)
         if asked is None:
@@ -134,7 +142,7 @@ class ReleaseService:
         release = Release(
             id=release_id,
             component=AgencyId(actor.agency),
-            requested_by=Subject(actor.sub),
+            requested_by=requested_by,
             at=asked.judgement.at,
             request=request,
             decision_id=asked.judgement.id,
@@ -159,6 +167,8 @@ class ReleaseService:
             return package
         await self._releases.add(tx, release, package)
         await self._releases.hand_out(tx, release, package)
+        if permit.exigent_owners:
+            await exigency.put_on_record(tx, actor, release, permit.exigent_owners)
         for grant in await grants.fetch(tx, permit.grants):
             if grant.terms.max_uses is not None:
                 uses = await grants.count_use(tx, grant.id)
@@ -166,7 +176,8 @@ class ReleaseService:
             await tell_owner(tx, actor, grant, release)
         return release.model_copy(update={"left_out": await self._left_out(tx, actor, release)})
 
-    async def _replay(self, tx: Transaction, actor: Actor, made: str) -> Release | Refused | None:
+    async def repeat_within(self, tx: Transaction, actor: Actor, made: str) -> Release | Refused | None:
+        """The answer of an earlier release again, decided anew, in the caller's transaction."""
         release = await self._releases.read(tx, made)
         if release is None or release.component != actor.agency:
             return None
@@ -178,7 +189,12 @@ class ReleaseService:
         return release.model_copy(update={"left_out": await self._left_out(tx, actor, release)})
 
     async def _again(self, tx: Transaction, actor: Actor, release: Release) -> Judgement | None:
-        wish = replace(_wish(release.request), copy_until=release.disclosure.purge_by)
+        exigent = await exigent_rows.read(tx, release.id, held=True)
+        wish = replace(
+            _wish(release.request),
+            copy_until=release.disclosure.purge_by,
+            exigent=exigent.exigency if exigent is not None else None,
+        )
         counted = frozenset(release.grants)
         item, hop = release.request.item, release.hop
         return await self._door.again(tx, actor, release.component, item, wish, release.id, counted, hop)
@@ -218,6 +234,7 @@ def _wish(request: ReleaseRequest) -> Wish:
         purpose=request.purpose,
         case_id=CaseId(request.case_id),
         fields=request.fields,
+        exigent=None if request.danger is None else Exigency(until=None, ratified=(), refused=()),
     )
 
 

@@ -27,9 +27,10 @@ from broker.products.verification import VerificationService
 from broker.recall.overdue import OverdueService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
+from broker.release.impact import ImpactService
+from broker.release.ratification import RatificationService
 from broker.release.reliance import RelianceService
 from broker.release.repository import ReleaseRepository
-from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
 from broker.search.service import SearchService
 from broker.search.watch import SearchWatch
@@ -57,7 +58,7 @@ def _services(held: Parts) -> Services:
     work, clock = held.work, held.clock
     items = ItemWriter(held.sealer)
     door = held.door
-    releases = ReleaseRepository(held.sealer)
+    recall = RecallService(work, held.registry.entries)
     derive = DeriveService(work, door, items)
     return Services(
         clock=clock,
@@ -75,14 +76,17 @@ def _services(held: Parts) -> Services:
         derive=derive,
         leads=LeadService(work, door, derive),
         imports=ImportService(work, derive, items),
-        releases=ReleaseService(work, door, releases),
-        acceptances=AcceptanceService(work, releases),
+        releases=held.releases,
+        acceptances=AcceptanceService(work, ReleaseRepository(held.sealer)),
+        held_releases=held.held_releases,
+        ratifications=RatificationService(work, recall),
+        impacts=ImpactService(work, held.grants),
         permissions=held.permissions,
         answers=held.answers,
         grants=held.grants,
         endings=held.endings,
         reliance=RelianceService(work),
-        recall=RecallService(work, held.registry.entries),
+        recall=recall,
         overdue=OverdueService(work),
         inbox=InboxService(work, held.receivers),
         trail=AuditTrail(work),

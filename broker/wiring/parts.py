@@ -24,9 +24,12 @@ from broker.policy.activation import PolicyInForce
 from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.release.answers import AnswerService
+from broker.release.escrow import HeldReleaseService
 from broker.release.holdings import ReleaseHoldings
 from broker.release.permission_repository import PermissionRepository
+from broker.release.repository import ReleaseRepository
 from broker.release.requests import PermissionService
+from broker.release.service import ReleaseService
 from broker.search.asking import LegAsking
 from broker.search.repository import SearchRepository
 from broker.search.run import SearchRun
@@ -62,6 +65,8 @@ class Parts:
     answers: AnswerService
     receivers: Receivers
     courier: Courier
+    releases: ReleaseService
+    held_releases: HeldReleaseService
 
 
 @asynccontextmanager
@@ -97,6 +102,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
             grants = GrantService(work)
             asked = PermissionRepository(sealer)
             receivers = Receivers(policies.current.bundle.notified_at, keys)
+            releases = ReleaseService(work, door, ReleaseRepository(sealer))
             yield Parts(
                 settings=settings,
                 work=work,
@@ -113,6 +119,8 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
                 grants=grants,
                 endings=GrantEndings(grants),
                 permissions=PermissionService(work, door, asked),
+                releases=releases,
+                held_releases=HeldReleaseService(work, releases, lambda: policies.current),
                 answers=AnswerService(work, grants, asked),
                 receivers=receivers,
                 courier=Courier(work, transport, receivers),

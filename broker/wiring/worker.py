@@ -12,6 +12,7 @@ from broker.wiring.policies import PolicyFollower
 
 _RELOAD_SECONDS = 1.0
 _TAKEOVER_SECONDS = 1.0
+_HELD_SECONDS = 1.0
 _EXPIRY_SECONDS = 10.0
 _REMINDER_SECONDS = 60.0
 """How often these are looked after."""
@@ -33,6 +34,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             every(_EXPIRY_SECONDS, "permission requests", held.permissions.expire_overdue),
             every(_REMINDER_SECONDS, "overdue notices", OverdueService(held.work).remind),
             held.courier.run(),
+            every(_HELD_SECONDS, "held releases", held.held_releases.sweep),
             run_sequencer(held.work, signer),
         )
         tasks = [asyncio.create_task(duty) for duty in duties]

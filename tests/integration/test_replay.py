@@ -16,7 +16,7 @@ from tests.support.workplace import OUTER_KEY, officer, workplace
 class Forgetful(ReleaseService):
     """The traitor: what was permitted once is repeated without asking again."""
 
-    async def _replay(self, tx: Transaction, actor: Actor, made: str) -> Release | Refused | None:
+    async def repeat_within(self, tx: Transaction, actor: Actor, made: str) -> Release | Refused | None:
         del actor
         return await self._releases.read(tx, ReleaseId(made))
 

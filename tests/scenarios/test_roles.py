@@ -32,6 +32,14 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/releases"): {A, O, L, U},
     ("GET", "/v1/releases/{release_id}"): {A, O, L, U},
     ("POST", "/v1/releases/{release_id}/acceptance"): {A, O},
+    # A release that waits for its permission, and one that could not wait
+    ("POST", "/v1/releases/held"): {A},
+    ("GET", "/v1/releases/held"): {A, O, L, U},
+    ("GET", "/v1/releases/held/{held_id}"): {A, O, L, U},
+    ("POST", "/v1/releases/held/{held_id}/withdraw"): {A},
+    ("POST", "/v1/releases/{release_id}/ratification"): {O},
+    ("GET", "/v1/exigent-releases"): {A, O, L, U},
+    ("GET", "/v1/admin/grants/{grant_id}/impact"): {O, U},
     ("GET", "/v1/releases/{release_id}/package"): {A, O},
     # review candidates
     ("POST", "/v1/items/{item_id}/reviews"): {R},
@@ -92,6 +100,7 @@ MAY: dict[tuple[str, str], set[str]] = {
 FILLED = {"case_id": CASE, "search_id": SEARCH, "item_id": ITEM, "release_id": RELEASE, "grant_id": GRANT, "name": "x"}
 FILLED |= {"request_id": "prq_" + "a" * 26, "notice_id": "ntc_" + "a" * 26, "notification_id": "ntf_" + "a" * 26}
 FILLED |= {"participant_id": "par_" + "a" * 26}
+FILLED |= {"held_id": "hld_" + "a" * 26}
 OPEN = {"/healthz", "/readyz", "/metrics", "/v1/callbacks/{partner}"}
 
 

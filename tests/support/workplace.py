@@ -35,9 +35,13 @@ from broker.products.review import Finding, Review, ReviewService
 from broker.products.review_outcome import Disposition
 from broker.products.verification import VerificationService
 from broker.provenance.lineage import Lineage
+from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
+from broker.release.escrow import HeldReleaseService
+from broker.release.held import HeldRelease
 from broker.release.holdings import ReleaseHoldings
 from broker.release.model import Recipient, Release, ReleaseRequest
+from broker.release.ratification import RatificationService
 from broker.release.repository import ReleaseRepository
 from broker.release.service import Refused, ReleaseService
 from broker.storage.database import engine_for
@@ -84,6 +88,8 @@ class Workplace:
     endings: GrantEndings
     releases: ReleaseService
     acceptances: AcceptanceService
+    held: HeldReleaseService
+    ratifications: RatificationService
     reviews: ReviewService
     verifications: VerificationService
     derive: DeriveService
@@ -164,9 +170,10 @@ class Workplace:
         to: str = "FBI",
         actor: Actor = ANALYST,
         fields: tuple[str, ...] | None = None,
+        danger: str | None = None,
     ) -> Release | Refused:
         """Ask for a release with a fresh key."""
-        request = self.wish(case, item, to=to, fields=fields)
+        request = self.wish(case, item, to=to, fields=fields).model_copy(update={"danger": danger})
         key = key or secrets.token_hex(8)
         return await self.releases.release(actor, request, self.policy, key, f"{item}:{to}")
 
@@ -175,6 +182,11 @@ class Workplace:
         made = await self.release(case, item, to=to, actor=actor)
         assert isinstance(made, Release), codes(made)
         return await self.acceptances.accept(analyst(to), made.id, made.caveats)
+
+    async def hold(self, case: CaseId, item: str, *, to: str = "FBI", **how: Any) -> HeldRelease | Release | Refused:
+        """Ask for a release that may wait."""
+        key = how.get("key") or secrets.token_hex(8)
+        return await self.held.hold(ANALYST, self.wish(case, item, to=to), how.get("expires_at"), key, f"{item}:{to}")
 
     def wish(
         self, case: CaseId, item: str, *, to: str = "FBI", fields: tuple[str, ...] | None = None
@@ -206,6 +218,7 @@ async def workplace(
     door = DecisionService(work, loader(ItemReader(sealer), PolicyInForce(held)), holdings() if holdings else None)
     derive = DeriveService(work, door, writer)
     grants = GrantService(work)
+    releases = ReleaseService(work, door, ReleaseRepository(sealer))
     try:
         async with work.begin() as tx:
             await activate(tx, held.current.bundle, "tests")
@@ -216,8 +229,10 @@ async def workplace(
             cases=CaseService(work, SystemClock()),
             grants=grants,
             endings=GrantEndings(grants),
-            releases=ReleaseService(work, door, ReleaseRepository(sealer)),
+            releases=releases,
             acceptances=AcceptanceService(work, ReleaseRepository(sealer)),
+            held=HeldReleaseService(work, releases, lambda: held.current),
+            ratifications=RatificationService(work, RecallService(work)),
             reviews=ReviewService(work, door),
             verifications=VerificationService(work, door),
             derive=derive,

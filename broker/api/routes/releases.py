@@ -31,7 +31,7 @@ from broker.release.model import Direction, Release
 from broker.release.service import Refused
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["releases"])
-_REFUSAL: Final[dict[int | str, dict[str, Any]]] = {
+REFUSAL: Final[dict[int | str, dict[str, Any]]] = {
     403: {"model": RefusalReply, "description": "Refused, with everything that stands against it"}
 }
 
@@ -48,7 +48,7 @@ async def ask_decision(
     return decision_reply(await held.releases.dry_run(caller.actor, body.request(), policy_of(held)))
 
 
-@router.post("/releases", status_code=201, response_model=ReleaseReply, responses=_REFUSAL)
+@router.post("/releases", status_code=201, response_model=ReleaseReply, responses=REFUSAL)
 async def make_release(
     body: NewRelease,
     response: Response,
@@ -57,11 +57,11 @@ async def make_release(
     held: ServicesDep,
 ) -> ReleaseReply | Response:
     """Pass an item on, if every owner's permission is on record."""
-    answer = await held.releases.release(caller.actor, body.request(), policy_of(held), key, _fingerprint(body))
+    answer = await held.releases.release(caller.actor, body.request(), policy_of(held), key, fingerprint_of(body))
     if isinstance(answer, Refused):
-        return _refusal(answer)
+        return refusal(answer)
     response.headers["Location"] = f"/v1/releases/{answer.id}"
-    return _reply(answer, held)
+    return reply_of(answer, held)
 
 
 @router.get("/releases")
@@ -74,7 +74,7 @@ async def list_releases(
     """What the caller's agency has made or received, without content."""
     found = await held.releases.page(caller.actor, direction, page.after, page.one_more)
     shown, following = page.cut(found)
-    items = [_reply(one, held) for one in shown]
+    items = [reply_of(one, held) for one in shown]
     return ReleaseList(items=items, next=following, complete=following is None)
 
 
@@ -83,7 +83,7 @@ async def read_release(
     release_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.RELEASE_READ))], held: ServicesDep
 ) -> ReleaseReply:
     """The record of a release, for the component that made it and for its recipient."""
-    return _reply(await held.releases.read(caller.actor, release_id), held)
+    return reply_of(await held.releases.read(caller.actor, release_id), held)
 
 
 @router.post("/releases/{release_id}/acceptance", status_code=201)
@@ -94,14 +94,14 @@ async def accept_caveats(
     held: ServicesDep,
 ) -> ReleaseReply:
     """The recipient accepts every caveat of its copy; only then is it shown the content."""
-    return _reply(await held.acceptances.accept(caller.actor, release_id, body.caveats), held)
+    return reply_of(await held.acceptances.accept(caller.actor, release_id, body.caveats), held)
 
 
 # The record of a release is for auditors and liaisons too; its content is for those who may read items.
 @router.get(
     "/releases/{release_id}/package",
     response_model=dict[str, Any],
-    responses=_REFUSAL | _NOT_ACCEPTED,
+    responses=REFUSAL | _NOT_ACCEPTED,
     dependencies=[Depends(Allowed(Act.ITEM_READ))],
 )
 async def read_package(
@@ -114,11 +114,12 @@ async def read_package(
     del reader  # The copy is content: who may read the record of a release alone, an auditor say, does not get it.
     answer = await held.releases.package(caller.actor, release_id)
     if isinstance(answer, Refused):
-        return _refusal(answer)
+        return refusal(answer)
     return _not_accepted(answer.release, held) if isinstance(answer, NotAccepted) else answer
 
 
-def _reply(release: Release, held: Services) -> ReleaseReply:
+def reply_of(release: Release, held: Services) -> ReleaseReply:
+    """The outward form of a release, with the caveats' texts of the policy at hand."""
     return release_reply(release, policy_of(held).bundle.caveats)
 
 
@@ -129,7 +130,8 @@ def _not_accepted(release: Release, held: Services) -> Response:
     return problem(409, "caveats-not-accepted", title, detail, occurrence=new_id("occ"), **members)
 
 
-def _refusal(refused: Refused) -> Response:
+def refusal(refused: Refused) -> Response:
+    """The problem document of a refused release."""
     members = refusal_members(refused.judgement, refused.told)
     owners = sorted({one["owner"] for one in members["missing"]})
     detail = "This may not be passed on; see `reasons`."
@@ -139,5 +141,6 @@ def _refusal(refused: Refused) -> Response:
     return problem(403, "release-refused", title, detail, occurrence=new_id("occ"), **members)
 
 
-def _fingerprint(body: NewRelease) -> str:
+def fingerprint_of(body: NewRelease) -> str:
+    """A hash of all that is asked for."""
     return hashlib.sha256(json.dumps(body.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
-from broker.api.schemas.words import Body, Flag, Line, Pointer, Reply, Word
-from broker.decision.model import Deny, Nearest
+from broker.api.schemas.words import Body, Flag, Line, Pointer, Reply, Text, Word
+from broker.decision.model import Decision, Deny, Nearest
 from broker.decision.service import Judgement
 from broker.grants.coverage import Lack
 from broker.kernel.errors import Invalid
@@ -26,6 +26,12 @@ class RecipientBody(Body):
     address: Line
 
 
+class ExigentBody(Body):
+    """The imminent danger: to whom, what and when, in some words."""
+
+    danger: Annotated[Text, Field(max_length=2000)]
+
+
 class NewRelease(Body):
     """Somebody asks to pass an item on."""
 
@@ -36,12 +42,13 @@ class NewRelease(Body):
     case_id: Word
     fields: Annotated[list[Pointer], Field(min_length=1, max_length=100)] | None = None
     """JSON Pointers into the content; without them the whole content is asked for."""
-    exigent: Flag = False
+    exigent: ExigentBody | Flag = False
+    """The imminent danger for which it cannot wait for a permission; left out, or `false`, where it can."""
 
     def request(self) -> ReleaseRequest:
         """The same as a value of the field."""
-        if self.exigent:
-            raise Invalid("an exigent release cannot be made here yet; ask the owner by other means", "/exigent")
+        if self.exigent is True:
+            raise Invalid("say the danger: `exigent` is an object with `danger`", "/exigent")
         return ReleaseRequest(
             item=ItemId(self.item),
             recipient=Recipient(
@@ -51,6 +58,7 @@ class NewRelease(Body):
             purpose=PurposeId(self.purpose),
             case_id=CaseId(self.case_id),
             fields=tuple(dict.fromkeys(self.fields)) if self.fields is not None else None,
+            danger=self.exigent.danger if isinstance(self.exigent, ExigentBody) else None,
         )
 
 
@@ -176,6 +184,8 @@ class ReleaseReply(Reply):
     acceptance: AcceptanceReply | None
     hop: int
     received_by: list[ReleaseId]
+    danger: str | None
+    """Set where it was asked for in imminent danger; where a permission was missing, see `GET /v1/exigent-releases`."""
     disclosure: DisclosureReply
     partial: bool | None
     """Whether it is less than the whole content; null for those who may not know, be it so or not."""
@@ -193,7 +203,7 @@ class ReleaseList(Reply):
 
 def decision_reply(judgement: Judgement) -> DecisionReply:
     """The outward form of a dry run."""
-    reasons, missing = _against(judgement)
+    reasons, missing = against(judgement.outcome)
     return DecisionReply(
         decision="permit" if judgement.outcome else "deny",
         decision_id=judgement.id,
@@ -209,7 +219,7 @@ def refusal_members(judgement: Judgement, told: Collection[AgencyId] | None = No
 
     With *told*, for somebody who may not look at the item: no more than that of these owners something stands against it.
     """
-    reasons, missing = _against(judgement)
+    reasons, missing = against(judgement.outcome)
     if told is not None:
         reasons, missing = _as_told(reasons, told), []
     question = judgement.question
@@ -260,6 +270,7 @@ def release_reply(release: Release, register: Mapping[str, Caveat]) -> ReleaseRe
         else AcceptanceReply.model_validate(release.acceptance.model_dump()),
         hop=release.hop,
         received_by=list(release.received_by),
+        danger=request.danger,
         disclosure=DisclosureReply(
             id=disclosure.id,
             at=disclosure.at,
@@ -289,8 +300,8 @@ def _as_told(reasons: list[ReasonReply], told: Collection[AgencyId]) -> list[Rea
     return [one for n, one in enumerate(found) if one not in found[:n]]
 
 
-def _against(judgement: Judgement) -> tuple[list[ReasonReply], list[MissingReply]]:
-    outcome = judgement.outcome
+def against(outcome: Decision) -> tuple[list[ReasonReply], list[MissingReply]]:
+    """The outward form of everything that stands against."""
     if not isinstance(outcome, Deny):
         return [], []
     reasons = [

@@ -45,7 +45,15 @@ from broker.audit.events.permission import (
     PermissionWithdrawn,
 )
 from broker.audit.events.recall import NoticeAcknowledged, NoticeLifted, NoticeRecorded, NoticeReminded
-from broker.audit.events.release import CaveatsAccepted, PackageWithheld
+from broker.audit.events.release import (
+    CaveatsAccepted,
+    ExigentAnswered,
+    ExigentRead,
+    HeldReleaseEnded,
+    PackageWithheld,
+    ReleasedExigently,
+    ReleaseHeld,
+)
 from broker.audit.events.reliance import (
     ActionRecorded,
     OutcomeRecorded,
@@ -76,6 +84,8 @@ __all__ = [
     "CaseOpened",
     "CaveatsAccepted",
     "Decided",
+    "ExigentAnswered",
+    "ExigentRead",
     "GrantConfirmed",
     "GrantEnteredInError",
     "GrantErrorBegun",
@@ -89,6 +99,7 @@ __all__ = [
     "GrantSuspended",
     "GrantUsed",
     "HandedOver",
+    "HeldReleaseEnded",
     "ItemDerived",
     "ItemRecognised",
     "ItemReviewed",
@@ -113,7 +124,9 @@ __all__ = [
     "PermissionWithdrawn",
     "PolicyActivated",
     "PolicyRefused",
+    "ReleaseHeld",
     "ReleaseRead",
+    "ReleasedExigently",
     "ReportRead",
     "ReviewDisputed",
     "ReviewResolved",
