@@ -1,8 +1,7 @@
 """A second evaluator in plain sets, written from the field's rules and not from the enforcer. At most 80 lines."""
 
 UNDER = {"threat_to_life", "victim_identification", "deceased_identification"}
-PARENT = {
-    "CBP": "DHS", "ICE": "DHS", "ICE-HSI": "ICE", "ICE-ERO": "ICE", "FBI": "DOJ",
+PARENT = {"CBP": "DHS", "ICE": "DHS", "ICE-HSI": "ICE", "ICE-ERO": "ICE", "FBI": "DOJ",
     "STATE-EX-DMV": "STATE-EX", "STATE-EX-POLICE": "STATE-EX", **dict.fromkeys(UNDER, "criminal_investigation"),
     "supervision_check_in": "civil_immigration_enforcement",
 }  # fmt: skip
