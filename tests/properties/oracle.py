@@ -73,8 +73,7 @@ def permitted(q, markings, grants, now, expires, unreviewed):
     of = {m.owner: [p for p in markings if p.owner == m.owner] for m in markings}
     asked = {one for one in others if not own_look(of[one], q) and not needs_nothing(one, q)}
     missing = {one for one in asked if not any(covers(g, one, of[one], q, now) for g in grants)}
-    late = (expires is not None and expires <= now) or (
-        q.action != "view" and q.kind != "candidate_list" and unreviewed
-    )
+    left = q.action != "view" and q.kind != "candidate_list" and unreviewed
+    late = left or (expires is not None and expires <= now)
     unmet = not all(met(code, m.owner, of[m.owner], q) for m in markings for code in m.caveats)
     return missing or (set() if late or unmet else True)
