@@ -8,7 +8,7 @@ import typer
 
 from broker.kernel.ids import AgencyId, PurposeId
 from broker.kernel.words import Action, ItemKind
-from broker.policy import explanation, suite
+from broker.policy import explanation, search_explanation, suite
 from broker.policy.engine import PolicyEngine
 from broker.policy.faults import PolicyInvalid
 from broker.policy.question import ShareQuestion, Standing
@@ -21,6 +21,9 @@ Folder = Annotated[
     Path | None,
     typer.Argument(metavar="[DIR]", help="The policies folder; BROKER_POLICIES or ./policies without it."),
 ]
+
+
+_WITH = "One word of the search, as WORD=VALUE; may be repeated. The words are those of the suites."
 
 
 @app.command()
@@ -56,19 +59,30 @@ def run_suites(folder: Folder = None) -> None:
 @app.command()
 def explain(
     *,
-    owner: Annotated[str, typer.Option(help="Whose item: an agency, exactly.")],
-    recipient: Annotated[str, typer.Option(help="Who wants it: an agency, exactly.")],
-    action: Annotated[Action, typer.Option()],
-    purpose: Annotated[str, typer.Option(help="A purpose, exactly.")],
-    item_kind: Annotated[ItemKind, typer.Option()],
+    owner: Annotated[str | None, typer.Option(help="Whose item: an agency, exactly.")] = None,
+    recipient: Annotated[str | None, typer.Option(help="Who wants it: an agency, exactly.")] = None,
+    action: Annotated[Action | None, typer.Option()] = None,
+    purpose: Annotated[str | None, typer.Option(help="A purpose, exactly.")] = None,
+    item_kind: Annotated[ItemKind | None, typer.Option()] = None,
     standing: Annotated[Standing, typer.Option(help="With what the recipient comes.")] = Standing.NONE,
     made: Annotated[str, typer.Option(help="The day on which the item came into being; today without it.")] = "",
     decided: Annotated[str, typer.Option(help="The day of the decision; today without it.")] = "",
     caveat: Annotated[list[str] | None, typer.Option(help="A caveat on the item; may be repeated.")] = None,
+    search: Annotated[bool, typer.Option("--search", help="Explain a search instead, described by --with.")] = False,
+    told: Annotated[list[str] | None, typer.Option("--with", help=_WITH)] = None,
     folder: Folder = None,
 ) -> None:
-    """Say how a question is answered, by which row, and what would change the answer."""
+    """Say how a question is answered, by which row, and what would change the answer.
+
+    With --search: why a search would or would not be sent to a partner. It is one that is in order but for what --with
+    says of it, e.g. --with partner=dos-ccd --with evidentiary_basis=none.
+    """
     loaded = _prepared(_folder(folder))
+    if search:
+        _explain_search(loaded, told or [])
+        return
+    if owner is None or recipient is None or action is None or purpose is None or item_kind is None:
+        raise typer.BadParameter("give --owner, --recipient, --action, --purpose and --item-kind; or --search")
     unknown = explanation.unknown_words(loaded.bundle, owner, recipient, purpose)
     if unknown:
         for line in unknown:
@@ -84,6 +98,16 @@ def explain(
     )
     when = explanation.Made(_day(made), _day(decided), tuple(caveat or ()))
     for line in explanation.explain(loaded.engine, loaded.bundle, question, when):
+        typer.echo(line)
+
+
+def _explain_search(loaded: PolicySnapshot, told: list[str]) -> None:
+    try:
+        question = search_explanation.question_of(loaded.bundle, told)
+    except ValueError as wrong:
+        typer.echo(str(wrong), err=True)
+        raise typer.Exit(2) from None
+    for line in search_explanation.explain(loaded.engine, question):
         typer.echo(line)
 
 

@@ -91,6 +91,12 @@ class PartnerEntry(BaseModel):
     """Where this partner wants the key that the two share; unset, as a bearer token in ``Authorization``."""
     probe_kinds: tuple[str, ...] = Field(min_length=1)
     """Kinds of probe that the agreement lets us send."""
+    probe_max_age_days: int | None = Field(default=None, ge=1, le=36_500)
+    """How long ago a probe may have been acquired; unset, the agreement sets no limit."""
+    probe_edits: tuple[str, ...] | None = None
+    """The edits that a probe may have undergone, exactly; unset, every edit that is listed with the search."""
+    max_candidates: int = Field(default=50, ge=2, le=50)
+    """The most candidates that may be asked for (R7)."""
     caveats: tuple[str, ...] = ()
     """Codes of ``caveats.yaml`` put on every item that comes from this partner."""
     limits: Limits = Limits()

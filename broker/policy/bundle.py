@@ -13,6 +13,7 @@ from broker.kernel.tree import Tree
 from broker.kernel.words import Role
 from broker.policy.cases import Suite
 from broker.policy.question import Act, RuleRef
+from broker.policy.search_question import SearchRule
 from broker.provenance.caveats import Caveat
 
 
@@ -76,6 +77,29 @@ class AccessRow(_Value):
         return (self.role.value, self.act.value, Effect.ALLOW.value)
 
 
+class SearchRow(_Value):
+    """One checked row of ``searches.csv``: for such searches, this is accepted."""
+
+    kind: SearchRule
+    partner: str
+    purpose: str
+    predicate: str
+    accepts: str
+    rule: RuleRef
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The values in the order of the model's third policy definition, with the effect that it always has."""
+        return (
+            self.kind.value,
+            self.partner,
+            self.purpose,
+            self.predicate,
+            self.accepts,
+            Effect.ALLOW.value,
+        )
+
+
 class ThirdPartyDefault(StrEnum):
     """What holds for an owner's items where no grant speaks."""
 
@@ -122,9 +146,10 @@ class PolicyBundle:
     """The statements of ``model.conf`` by their key."""
     share_rows: tuple[ShareRow, ...]
     access_rows: tuple[AccessRow, ...]
+    search_rows: tuple[SearchRow, ...]
     suites: tuple[Suite, ...]
 
     @property
     def rows(self) -> int:
         """How many authored rows and entries the engine must enforce."""
-        return len(self.share_rows) + len(self.access_rows) + len(self.defaults)
+        return len(self.share_rows) + len(self.access_rows) + len(self.search_rows) + len(self.defaults)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import casbin
 from casbin.model import FunctionMap, Model
 
-Function = Callable[[str, str], bool]
+Function = Callable[..., bool]
 
 _PLAIN: Final = (ast.BoolOp, ast.And, ast.Compare, ast.Eq, ast.Call, ast.Name, ast.Load)
 """All that a matcher may be made of."""
@@ -59,7 +59,7 @@ class _CompiledOnce(casbin.Enforcer):  # type: ignore[misc]
 
 
 class RowEngine:
-    """Some rows under the model's first definitions, or its second (`suffix` "2"). Safe to ask from any thread."""
+    """Some rows under the model's first definitions, or its second or third (`suffix` "2", "3"). Safe to ask from any thread."""
 
     def __init__(
         self,

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from broker.kernel.ids import AgencyId
 from broker.kernel.words import Role
-from broker.policy.question import Act, SearchQuestion, SearchRefusalCode, ShareQuestion
+from broker.policy.question import Act, ShareQuestion
+from broker.policy.search_question import SearchQuestion, SearchRefusalCode
 
 
 class _Value(BaseModel):

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from broker.kernel.errors import ConfigurationError
 from broker.kernel.words import ReasonCode
-from broker.policy import search_rules, third_party_default
+from broker.policy import third_party_default
 from broker.policy.bundle import AccessRow, DefaultEntry, PolicyBundle, ShareRow
 from broker.policy.casbin_port import Function, RowEngine
 from broker.policy.matching import Matching, met, same_or_any
@@ -21,13 +21,13 @@ from broker.policy.question import (
     PolicyEngineFailure,
     Refused,
     RoleQuestion,
-    SearchQuestion,
-    SearchRefusal,
     ShareQuestion,
     Shortfall,
     Standing,
     Verdict,
 )
+from broker.policy.search_engine import SearchEngine
+from broker.policy.search_question import SearchQuestion, SearchRefusal
 from broker.policy.self_test import self_test
 
 
@@ -36,7 +36,6 @@ class PolicyEngine:
 
     def __init__(self, bundle: PolicyBundle) -> None:
         """Raises PolicyInvalid when the bundle fails its self-test, and ConfigurationError when it cannot be built."""
-        self._bundle = bundle
         self.matching = Matching(bundle.agencies, bundle.purposes)
         by_owner: dict[str, list[ShareRow]] = defaultdict(list)
         for row in bundle.share_rows:
@@ -47,7 +46,6 @@ class PolicyEngine:
         for entry in bundle.defaults:
             defaults[entry.owner].append(entry)
         self._defaults = MappingProxyType({owner: tuple(entries) for owner, entries in defaults.items()})
-        self._partners = MappingProxyType({entry.id: entry for entry in bundle.partners})
         functions: dict[str, Function] = {
             "agency_reached": self.matching.agency_reached,
             "purpose_reached": self.matching.purpose_reached,
@@ -62,10 +60,11 @@ class PolicyEngine:
                     for owner, rows in self._rows.items()
                 }
             )
+            self.searches = SearchEngine(bundle)
             self._roles = RowEngine(bundle.model, [row.fields for row in bundle.access_rows], {}, suffix="2")
         except Exception as broken:
             raise ConfigurationError(f"the policy engine cannot be built: {broken}") from broken
-        self_test(self, bundle)
+        self_test(self, self.searches, bundle)
 
     def ask(self, question: ShareQuestion) -> Verdict:
         """The owner's answer. Raises PolicyEngineFailure, which the caller must treat as a Deny with an alarm."""
@@ -111,13 +110,11 @@ class PolicyEngine:
         return Refused(rule=None) if row is None else Allowed(rule=row.rule)
 
     def search_refusals(self, question: SearchQuestion) -> tuple[SearchRefusal, ...]:
-        """Every reason against sending this search to this partner; empty when it may be sent."""
-        return search_rules.refusals(
-            question,
-            self._partners.get(question.partner),
-            self._bundle.partner_rules.get(question.partner),
-            self.ask_role(RoleQuestion(role=question.role, act=Act.SEARCH_SUBMIT)),
-        )
+        """Every reason against sending this search to this partner; empty when it may be sent.
+
+        Raises PolicyEngineFailure, which the caller must treat as a refusal with an alarm.
+        """
+        return self.searches.refusals(question, self.ask_role(RoleQuestion(role=question.role, act=Act.SEARCH_SUBMIT)))
 
     def rows_of(self, owner: str) -> tuple[ShareRow, ...]:
         """The rows of one owner's file, in their order; none for an owner without one."""

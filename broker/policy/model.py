@@ -16,10 +16,12 @@ STATEMENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "request_definition": {
             "r": "owner, recipient, action, purpose, item_kind, standing",
             "r2": "role, act",
+            "r3": "rule, partner, purpose, predicate, said",
         },
         "policy_definition": {
             "p": "owner, recipient, action, purpose, item_kind, needs, eft",
             "p2": "role, act, eft",
+            "p3": "rule, partner, purpose, predicate, accepts, eft",
         },
         "policy_effect": {
             "e": "some(where (p.eft == allow)) && !some(where (p.eft == deny))",
@@ -29,6 +31,8 @@ STATEMENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "&& purpose_reached(p.purpose, r.purpose) && same_or_any(p.item_kind, r.item_kind) "
             "&& met(p.needs, r.standing)",
             "m2": "r2.role == p2.role && r2.act == p2.act",
+            "m3": "r3.rule == p3.rule && same_or_any(p3.partner, r3.partner) && purpose_reached(p3.purpose, r3.purpose) "
+            "&& same_or_any(p3.predicate, r3.predicate) && accepted(p3.rule, p3.accepts, r3.said)",
         },
     }
 )

@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from broker.kernel.errors import BrokerError
-from broker.kernel.ids import AgencyId, PartnerId, PurposeId
-from broker.kernel.words import Action, EvidentiaryBasis, ItemKind, Predicate, ProbeKind, ReasonCode, Role
+from broker.kernel.ids import AgencyId, PurposeId
+from broker.kernel.words import Action, ItemKind, ReasonCode, Role
 
 
 class Standing(StrEnum):
@@ -95,41 +95,6 @@ class RoleQuestion(_Value):
     act: Act
 
 
-class Training(StrEnum):
-    """Whether the caller's training was valid on the day of the search (R1)."""
-
-    VALID = "valid"
-    LAPSED = "lapsed"
-
-
-class Enrolment(StrEnum):
-    """Whether the caller is enrolled for the partner (R1)."""
-
-    YES = "yes"
-    NO = "no"
-
-
-class AgreementState(StrEnum):
-    """Whether the day of the search lies within the partner's agreement (R19)."""
-
-    IN_FORCE = "in_force"
-    OUT_OF_FORCE = "out_of_force"
-
-
-class SearchQuestion(_Value):
-    """May this search go to this partner?"""
-
-    partner: PartnerId
-    role: Role
-    purpose: PurposeId
-    predicate: Predicate
-    evidentiary_basis: EvidentiaryBasis
-    probe_kind: ProbeKind
-    training: Training
-    enrolled: Enrolment
-    agreement: AgreementState
-
-
 class RuleRef(_Value):
     """The authored line that decided: its file below ``policies/``, its line (from 1), and its text."""
 
@@ -176,26 +141,6 @@ class Shortfall(_Value):
     code: Literal[ReasonCode.PERMISSION_MISSING, ReasonCode.POLICY_FORBIDS]
     rule: RuleRef | None
     """The row that permission would satisfy; or the deny row; or None where no row allows it."""
-
-
-class SearchRefusalCode(StrEnum):
-    """Why a search may not go to a partner."""
-
-    PARTNER_UNKNOWN = "partner_unknown"
-    PARTNER_NOT_APPROVED = "partner_not_approved"
-    AGREEMENT_OUT_OF_FORCE = "agreement_out_of_force"
-    PURPOSE_NOT_AGREED = "purpose_not_agreed"
-    PROBE_KIND_NOT_AGREED = "probe_kind_not_agreed"
-    ROLE_MAY_NOT_SEARCH = "role_may_not_search"
-    TRAINING_LAPSED = "training_lapsed"
-    NOT_ENROLLED = "not_enrolled"
-
-
-class SearchRefusal(_Value):
-    """One reason against a search, with the line of the register it comes from where there is one."""
-
-    code: SearchRefusalCode
-    rule: RuleRef | None
 
 
 class PolicyEngineFailure(BrokerError):

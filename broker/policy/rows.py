@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from broker.kernel.tree import Tree
 from broker.kernel.words import Action, ItemKind, Role
-from broker.policy.bundle import AccessRow, Effect, Needs, ShareRow
+from broker.policy.bundle import AccessRow, Effect, Needs, SearchRow, ShareRow
 from broker.policy.faults import Faults, hint, quoted
 from broker.policy.matching import ANY, UNDER, WITHIN
 from broker.policy.question import Act, RuleRef
@@ -40,7 +40,9 @@ class Registers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
+    """One row as it is written, split and well-formed."""
+
     rule: RuleRef
     values: tuple[str, ...]
 
@@ -55,10 +57,10 @@ class RowReader:
     def share_rows(self, text: str, owner: str, registers: Registers) -> tuple[ShareRow, ...]:
         """The rows of one owner's file; the file's name says whose it is."""
         rows: dict[tuple[str, ...], ShareRow] = {}
-        for line in self._lines(text, SHARE_FIELDS):
+        for line in self.lines(text, SHARE_FIELDS):
             row = self._share_row(line, owner, registers)
             # Two rows that differ only in their effect contradict each other; two that do not are one too many.
-            if row is not None and self._first(rows, row.fields[:-1], row.rule):
+            if row is not None and self.first(rows, row.fields[:-1], row.rule):
                 rows[row.fields[:-1]] = row
         if not rows:
             self._faults.add(self._file, 0, f"there is no row, so nobody could be given anything of {owner}")
@@ -67,20 +69,21 @@ class RowReader:
     def access_rows(self, text: str) -> tuple[AccessRow, ...]:
         """The rows that say which role may do what at all."""
         rows: dict[tuple[str, ...], AccessRow] = {}
-        for line in self._lines(text, ACCESS_FIELDS):
-            role = self._one_of(line, "role", Role, line.values[0])
-            act = self._one_of(line, "act", Act, line.values[1])
+        for line in self.lines(text, ACCESS_FIELDS):
+            role = self.one_of(line, "role", Role, line.values[0])
+            act = self.one_of(line, "act", Act, line.values[1])
             if role is None or act is None:
                 continue
             if role is Role.ADMIN and act in GRANTING:
-                self._fault(line, f"an admin may never grant, so not {act.value!r}")
-            elif self._first(rows, line.values, line.rule):
+                self.fault(line, f"an admin may never grant, so not {act.value!r}")
+            elif self.first(rows, line.values, line.rule):
                 rows[line.values] = AccessRow(role=role, act=act, rule=line.rule)
         if not rows:
             self._faults.add(self._file, 0, "there is no row, so nobody could do anything")
         return tuple(rows.values())
 
-    def _lines(self, text: str, fields: tuple[str, ...]) -> Iterator[_Line]:
+    def lines(self, text: str, fields: tuple[str, ...]) -> Iterator[Line]:
+        """The rows that are well-formed, after noting those that are not."""
         found = 0
         for number, content in enumerate(text.split("\n"), start=1):
             stripped = content.strip(" ")
@@ -96,41 +99,41 @@ class RowReader:
             if line is not None:
                 yield line
 
-    def _split(self, number: int, text: str, fields: tuple[str, ...]) -> _Line | None:
+    def _split(self, number: int, text: str, fields: tuple[str, ...]) -> Line | None:
         kind, *values = (value.strip(" ") for value in text.split(","))
         rule = RuleRef(file=self._file, line=number, text=text)
-        line = _Line(rule, tuple(values))
+        line = Line(rule, tuple(values))
         if kind != "p":
-            self._fault(line, f"a row starts with 'p', not with {quoted(kind)}")
+            self.fault(line, f"a row starts with 'p', not with {quoted(kind)}")
             return None
         if len(values) != len(fields):
             wanted = ", ".join(fields)
-            self._fault(line, f"a row has {len(fields)} fields after 'p' ({wanted}), and this one has {len(values)}")
+            self.fault(line, f"a row has {len(fields)} fields after 'p' ({wanted}), and this one has {len(values)}")
             return None
         wrong = [reason for name, value in zip(fields, values, strict=True) if (reason := _malformed(name, value))]
         for reason in wrong:
-            self._fault(line, reason)
+            self.fault(line, reason)
         return None if wrong else line
 
-    def _share_row(self, line: _Line, owner: str, registers: Registers) -> ShareRow | None:
+    def _share_row(self, line: Line, owner: str, registers: Registers) -> ShareRow | None:
         named, recipient, action, purpose, item_kind, needs_word, effect_word = line.values
         before = len(self._faults)
         if named != owner:
-            self._fault(line, f"this is {owner}'s file, and the row speaks for {quoted(named)}")
-        self._tree_word(line, "recipient", recipient, WITHIN, registers.agencies)
-        self._tree_word(line, "purpose", purpose, UNDER, registers.purposes)
-        self._known(line, "action", action, {ANY, *Action})
-        self._known(line, "item_kind", item_kind, {ANY, *ItemKind})
-        needs = self._one_of(line, "needs", Needs, needs_word)
-        effect = self._one_of(line, "eft", Effect, effect_word)
+            self.fault(line, f"this is {owner}'s file, and the row speaks for {quoted(named)}")
+        self.tree_word(line, "recipient", recipient, WITHIN, registers.agencies)
+        self.tree_word(line, "purpose", purpose, UNDER, registers.purposes)
+        self.known(line, "action", action, {ANY, *Action})
+        self.known(line, "item_kind", item_kind, {ANY, *ItemKind})
+        needs = self.one_of(line, "needs", Needs, needs_word)
+        effect = self.one_of(line, "eft", Effect, effect_word)
         if effect is Effect.DENY and needs not in (None, Needs.NOTHING):
-            self._fault(
+            self.fault(
                 line, "a deny row needs 'nothing': what is never passed on is not passed on with permission either"
             )
         if effect is Effect.ALLOW and needs in (Needs.NOTHING, Needs.UNMARKED):
             self._refuse_civil_by_wildcard(line, purpose, needs, registers)
         if needs is Needs.UNMARKED and action != Action.RELEASE.value:
-            self._fault(
+            self.fault(
                 line,
                 f"a row that needs 'unmarked' is about 'release' alone; whatever an owner's default frees, it frees "
                 f"nothing for {quoted(action)}",
@@ -148,40 +151,47 @@ class RowReader:
             rule=line.rule,
         )
 
-    def _refuse_civil_by_wildcard(self, line: _Line, purpose: str, needs: Needs, registers: Registers) -> None:
+    def _refuse_civil_by_wildcard(self, line: Line, purpose: str, needs: Needs, registers: Registers) -> None:
         named = purpose.removeprefix(UNDER)
         if named in registers.civil_purposes:
             return
         for civil in sorted(registers.civil_purposes):
             if purpose == ANY or (purpose.startswith(UNDER) and registers.purposes.within(civil, named)):
-                self._fault(
+                self.fault(
                     line,
                     f"a row that needs {needs} must not reach {civil!r}, which is for civil enforcement only, by "
                     f"{purpose!r}; name the purposes meant",
                 )
 
-    def _tree_word(self, line: _Line, field: str, value: str, prefix: str, tree: Tree) -> None:
+    def tree_word(self, line: Line, field: str, value: str, prefix: str, tree: Tree) -> None:
+        """Note a word that is neither `any` nor in the tree, with or without the prefix."""
         if value != ANY:
             bare = value.removeprefix(prefix)
-            self._known(line, field, bare, set(tree), shown=value)
+            self.known(line, field, bare, set(tree), shown=value)
 
-    def _one_of(self, line: _Line, field: str, words: type[_Word], value: str) -> _Word | None:
-        return words(value) if self._known(line, field, value, {word.value for word in words}) else None
+    def one_of(self, line: Line, field: str, words: type[_Word], value: str) -> _Word | None:
+        """The word, or None after noting that it is not one of them."""
+        return words(value) if self.known(line, field, value, {word.value for word in words}) else None
 
-    def _known(self, line: _Line, field: str, value: str, known: Collection[str], *, shown: str | None = None) -> bool:
+    def known(self, line: Line, field: str, value: str, known: Collection[str], *, shown: str | None = None) -> bool:
+        """Whether the value is known; noted if not."""
         if value in known:
             return True
-        self._fault(line, f"unknown {field} {quoted(shown or value)}{hint(value, known)}")
+        self.fault(line, f"unknown {field} {quoted(shown or value)}{hint(value, known)}")
         return False
 
-    def _first(self, rows: Mapping[tuple[str, ...], ShareRow | AccessRow], key: tuple[str, ...], rule: RuleRef) -> bool:
+    def first(
+        self, rows: Mapping[tuple[str, ...], ShareRow | AccessRow | SearchRow], key: tuple[str, ...], rule: RuleRef
+    ) -> bool:
+        """Whether no earlier row says the same; noted if one does."""
         earlier = rows.get(key)
         if earlier is None:
             return True
         self._faults.add(self._file, rule.line, f"line {earlier.rule.line} already says this, or the opposite of it")
         return False
 
-    def _fault(self, line: _Line, reason: str) -> None:
+    def fault(self, line: Line, reason: str) -> None:
+        """Note what is wrong with a line."""
         self._faults.add(self._file, line.rule.line, reason)
 
 

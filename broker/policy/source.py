@@ -20,13 +20,14 @@ from broker.policy.faults import Faults, hint, quoted
 from broker.policy.plain_text import MAX_FILE_BYTES, decode
 from broker.policy.registers import PartnerRegister
 from broker.policy.rows import Registers, RowReader
+from broker.policy.search_rows import SearchRowReader
 from broker.policy.strict_yaml import Document
 from broker.policy.suite_source import SuiteReader
 
 AGENCIES, PURPOSES, CAVEATS, PARTNERS = "agencies.yaml", "purposes.yaml", "caveats.yaml", "partners.yaml"
-DEFAULTS = "defaults.yaml"
+DEFAULTS, SEARCHES = "defaults.yaml", "searches.csv"
 MODEL, ACCESS = "model.conf", "access.csv"
-SINGLE: Final = (AGENCIES, PURPOSES, CAVEATS, PARTNERS, DEFAULTS, MODEL, ACCESS)
+SINGLE: Final = (AGENCIES, PURPOSES, CAVEATS, PARTNERS, DEFAULTS, MODEL, ACCESS, SEARCHES)
 NOT_RULES: Final = frozenset({"README.md"})
 """Lies in the folder for people; it is neither read nor part of the digest."""
 MAX_FILES: Final = 500
@@ -140,7 +141,7 @@ class _Reader:
         """The bundle; to be thrown away if a fault was noted. Raises PolicyInvalid when a register is at fault."""
         faults, paths = self._faults, sorted(self._files)
         # 1. What stands on its own.
-        access, statements = self._text(ACCESS), self._text(MODEL)
+        access, statements, searches = self._text(ACCESS), self._text(MODEL), self._text(SEARCHES)
         access_rows = () if access is None else RowReader(ACCESS, faults).access_rows(access)
         definitions = {} if statements is None else model.read(MODEL, statements, faults)
         # 2. The registers. The rest names their ids, so with a fault here it would only echo it, line by line.
@@ -156,6 +157,9 @@ class _Reader:
         # 3. What names them.
         ids = Registers(agencies.tree, purposes.tree, purposes.civil)
         partners = registers.partners(documents[PARTNERS], agencies.tree, purposes.tree, caveats, faults)
+        search_rows = (
+            () if searches is None else SearchRowReader(SEARCHES, faults).search_rows(searches, ids, partners.partners)
+        )
         share_rows = tuple(row for path in paths for row in self._owner_rows(path, ids))
         self._refuse_owners_without_file(partners)
         third_party = defaults.read(documents[DEFAULTS], agencies.tree, share_rows, faults)
@@ -178,6 +182,7 @@ class _Reader:
             model=MappingProxyType(definitions),
             share_rows=share_rows,
             access_rows=access_rows,
+            search_rows=search_rows,
             suites=suites,
         )
 

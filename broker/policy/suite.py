@@ -72,6 +72,7 @@ class _Run:
             for line, reason in self._differences(suite)
         ]
         rules = [row.rule for row in bundle.share_rows] + [row.rule for row in bundle.access_rows]
+        rules += [searched.rule for searched in bundle.search_rows]
         rules += [entry.rule for entry in bundle.defaults]
         return SuiteReport(
             questions=self._questions,
@@ -105,7 +106,8 @@ class _Run:
                 yield f"{case.act}: the role {role} {'may' if verdict else 'may not'}, against what is expected"
 
     def _search(self, case: SearchCase) -> Iterator[str]:
-        self._questions += 1
+        for _, verdict in self._engine.searches.verdicts(case.question):
+            self._note(verdict.rule if verdict else None)
         refusals = {refusal.code for refusal in self._engine.search_refusals(case.question)}
         if refusals != case.expected:
             yield f"{case.name}: expected {_listed(case.expected)}, and the answer is {_listed(refusals)}"

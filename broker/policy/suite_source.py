@@ -11,10 +11,11 @@ from broker.kernel.ids import AgencyId, PurposeId
 from broker.kernel.words import Action, ItemKind, Role
 from broker.policy.cases import Answer, DefaultAnswer, DefaultCase, RoleCase, SearchCase, ShareCase, Suite
 from broker.policy.faults import Faults, hint, quoted
-from broker.policy.question import Act, SearchQuestion, SearchRefusalCode, ShareQuestion, Standing
+from broker.policy.question import Act, ShareQuestion, Standing
 from broker.policy.registers import PartnerRegister
 from broker.policy.rows import Registers
-from broker.policy.strict_yaml import Document, Path, fit
+from broker.policy.search_question import SearchQuestion, SearchRefusalCode
+from broker.policy.strict_yaml import Document, Path, Plain, fit
 
 MAX_TABLE: Final = 5_000
 """Questions of one table, and of one file."""
@@ -104,7 +105,7 @@ class SuiteReader:
 
     def suite(self, document: Document) -> Suite | None:
         """The cases of one file, or None after noting what is wrong with it."""
-        entry = fit(document, (), document.value, _SuiteFile, self._faults)
+        entry = fit(document, (), _completed(document.value), _SuiteFile, self._faults)
         if entry is None:
             return None
         shares = [
@@ -217,3 +218,21 @@ class SuiteReader:
             if word not in known:
                 self._faults.add(document.file, line, f"unknown {name[:-1]} {quoted(word)}{hint(word, known)}")
         return all(word in known for word in words)
+
+
+def _completed(value: Plain) -> Plain:
+    """The file with its questions about searches written out: what one leaves unsaid stands under `in_order`."""
+    if not isinstance(value, dict) or not isinstance(in_order := value.get("in_order"), dict):
+        return value
+    searches = value.get("searches")
+    whole: dict[str, Plain] = {key: part for key, part in value.items() if key != "in_order"}
+    if isinstance(searches, list):
+        whole["searches"] = [_with_rest(search, in_order) for search in searches]
+    return whole
+
+
+def _with_rest(search: Plain, in_order: dict[str, Plain]) -> Plain:
+    if not isinstance(search, dict):
+        return search
+    question = search.get("question", {})
+    return {**search, "question": {**in_order, **question}} if isinstance(question, dict) else search

@@ -7,7 +7,7 @@ while a partner is being asked.
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Final
 
 from broker.audit.events import LegSent, service_actor
@@ -17,8 +17,6 @@ from broker.kernel.ids import SearchId
 from broker.kernel.partner import PartnerEntry
 from broker.kernel.wire import Health
 from broker.kernel.words import LegState
-from broker.participants.model import Participant
-from broker.participants.repository import find as find_participant
 from broker.partners.contract import (
     Failed,
     OrderTerms,
@@ -32,13 +30,11 @@ from broker.partners.contract import (
 )
 from broker.partners.dispatch import Dispatched, Dispatcher
 from broker.partners.registry import Registry
-from broker.policy.question import AgreementState
-from broker.policy.search_rules import agreement_state
 from broker.search import leases
 from broker.search.admission import Admitted, LegAdmission
 from broker.search.lines import LineRepository
 from broker.search.model import Leg, Search
-from broker.search.participation import participant_reasons
+from broker.search.recheck import Recheck
 from broker.search.repository import SearchRepository
 from broker.search.settling import CIRCUIT_OPEN, Settling
 from broker.storage.unit_of_work import UnitOfWork
@@ -54,6 +50,8 @@ _LAST_LOOK: Final = timedelta(seconds=1)
 """A poll that would come after the deadline comes this long before it."""
 _TO_WAIT: Final = "partner_asks_to_wait"
 _UNREGISTERED: Final = timedelta(seconds=30)
+_UNDECIDED: Final = timedelta(seconds=1)
+"""Until the next look at a leg of which nobody can say whether it may go, as the policy in force cannot be had."""
 
 
 class _EndedMeanwhile(Exception):
@@ -70,6 +68,7 @@ class LegAsking:
         settling: Settling,
         dispatcher: Dispatcher,
         registry: Registry,
+        recheck: Recheck,
         clock: Clock,
         base_url: str,
     ) -> None:
@@ -79,6 +78,7 @@ class LegAsking:
         self._settling = settling
         self._dispatcher = dispatcher
         self._registry = registry
+        self._recheck = recheck
         self._clock = clock
         self._base_url = base_url
         self._lines = LineRepository()
@@ -88,8 +88,6 @@ class LegAsking:
         """Ask, or ask about, one leg; afterwards it has ended or is due at another time."""
         async with self._work.begin() as tx:
             search = await self._searches.read(tx, admitted.lease.search_id)
-            named = "" if search is None else search.terms.participant or ""
-            participant = await find_participant(tx, search.component, named) if search is not None and named else None
         leg = _leg_of(search, admitted)
         partner = self._registry.find(admitted.lease.partner)
         health: Health | None = None
@@ -98,9 +96,8 @@ class LegAsking:
                 return
             if partner is None:  # Taken out of the register since; the sweeper ends it at its deadline.
                 await self._let_go(leg, _UNREGISTERED)
-            elif leg.state is LegState.QUEUED and (why := self._no_longer(partner.entry, search, participant)):
-                # Registers may have changed since the search was accepted; what is not agreed is not sent.
-                await self._settling.refuse(WORKER, leg.transaction_id, why)
+            elif leg.state is LegState.QUEUED and not await self._may_still_go(search, leg):
+                pass  # It has ended as refused, or is looked at again in a moment.
             elif leg.state is LegState.PENDING and leg.task_id is not None:
                 health = await self._poll(search, leg, partner.entry, leg.task_id)
             else:
@@ -109,11 +106,14 @@ class LegAsking:
             if health is None and admitted.trial:
                 await self.admission.report(admitted.lease.partner, None, admitted.admission)
 
-    def _no_longer(self, entry: PartnerEntry, search: Search, participant: Participant | None) -> str:
-        """Why what was accepted may not be sent any more; empty if it may."""
-        if not _still_agreed(entry, search, self._clock.now()):
-            return "no_longer_agreed"
-        return ", ".join(participant_reasons(entry, search.component, search.terms.participant, participant))
+    async def _may_still_go(self, search: Search, leg: Leg) -> bool:
+        """Ask the rules again: they, the day or the case may be others than when the search was accepted."""
+        refusals = await self._recheck.refusals(search, leg)
+        if refusals is None:
+            await self._let_go(leg, _UNDECIDED)
+        elif refusals:
+            await self._settling.refuse(WORKER, leg.transaction_id, refusals)
+        return refusals == ()
 
     async def _send(self, search: Search, leg: Leg, entry: PartnerEntry, admitted: Admitted) -> Health | None:
         try:
@@ -280,14 +280,4 @@ def _order(search: Search, leg: Leg, entry: PartnerEntry) -> OrderTerms:
         purpose=search.terms.purpose,
         asked_on=search.requested_at.astimezone(UTC).date(),
         participant=search.terms.participant_reference if entry.participation is not None else None,
-    )
-
-
-def _still_agreed(entry: PartnerEntry, search: Search, now: datetime) -> bool:
-    agreement = entry.agreement
-    return (
-        entry.approved
-        and agreement_state(agreement, now.date()) is AgreementState.IN_FORCE
-        and search.terms.purpose in agreement.purposes
-        and search.terms.probe.kind.value in entry.probe_kinds
     )

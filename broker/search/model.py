@@ -14,6 +14,7 @@ from broker.kernel.ids import (
     TransactionId,
 )
 from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind, SearchStatus
+from broker.policy.search_question import SearchRefusal
 
 
 class _Value(BaseModel):
@@ -28,6 +29,8 @@ class ProbeTerms(_Value):
     acquired_at: AwareDatetime
     lawful_acquisition_attested: bool
     edits: tuple[str, ...]
+    first_amendment_activity: bool = False
+    """Whether it shows, or was acquired from, speech, worship, assembly or press; never said of searches of before."""
 
 
 class SearchTerms(_Value):
@@ -58,6 +61,8 @@ class Leg(_Value):
     partner: PartnerId
     state: LegState
     reason: str | None
+    refusals: tuple[SearchRefusal, ...] = ()
+    """Every reason for which the rules refused it, each with its rule; none for a leg that they let pass."""
     item_id: ItemId | None
     task_id: str | None
     calls: int

@@ -1,6 +1,6 @@
 """Rows of searches and legs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select, update
 
 from broker.kernel.ids import AgencyId, SearchId, TransactionId
 from broker.kernel.words import LegState
+from broker.policy.search_question import SearchRefusal
 from broker.search.model import Leg, Search, SearchTerms
 from broker.search.probe import DrawnProbe
 from broker.search.tables import LegRow, ProbeRow, QuarantineRow, SearchRow
@@ -55,6 +56,7 @@ class SearchRepository:
             [
                 {
                     **leg.model_dump(mode="python"),
+                    "refusals": refusals_document(leg.refusals),
                     "state": leg.state.value,
                     "search_id": search.id,
                     "requested_at": search.requested_at,
@@ -150,6 +152,11 @@ class SearchRepository:
         return [_search(row, tuple(legs[row.id])) for row in rows]
 
 
+def refusals_document(refusals: Iterable[SearchRefusal]) -> list[dict[str, Any]]:
+    """Refusals as a leg's row holds them."""
+    return [refusal.model_dump(mode="json") for refusal in refusals]
+
+
 def _search(row: Any, legs: tuple[Leg, ...]) -> Search:
     return Search(
         id=row.id,
@@ -168,6 +175,7 @@ def _leg(row: Any) -> Leg:
         partner=row.partner,
         state=LegState(row.state),
         reason=row.reason,
+        refusals=tuple(SearchRefusal.model_validate(one, strict=False) for one in row.refusals),
         item_id=row.item_id,
         task_id=row.task_id,
         calls=row.calls,

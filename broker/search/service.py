@@ -19,10 +19,9 @@ from broker.partners.line import Line
 from broker.policy.snapshot import PolicySnapshot
 from broker.search.lines import LineRepository
 from broker.search.model import CallerStanding, Leg, Search, SearchTerms
-from broker.search.participation import participant_reasons
 from broker.search.probe import DrawnProbe
 from broker.search.repository import SearchRepository
-from broker.search.rules import refusal
+from broker.search.rules import codes_of, refusals_at_acceptance
 from broker.storage import idempotency
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
@@ -174,18 +173,14 @@ class SearchService:
         deadline = now + timedelta(seconds=terms.deadline_seconds)
         legs = []
         for partner in sorted(terms.partners):
-            entry = next(one for one in policy.bundle.partners if one.id == partner)
-            reasons = (
-                refusal(actor, standing, terms, partner, policy, now),
-                *participant_reasons(entry, AgencyId(actor.agency), terms.participant, participant),
-            )
-            why = ", ".join(reason for reason in reasons if reason) or None
+            refusals = refusals_at_acceptance(actor, standing, terms, partner, policy, participant, now)
             legs.append(
                 Leg(
                     transaction_id=TransactionId(new_id("txn")),
                     partner=partner,
-                    state=LegState.REFUSED if why else LegState.QUEUED,
-                    reason=why,
+                    state=LegState.REFUSED if refusals else LegState.QUEUED,
+                    reason=codes_of(refusals),
+                    refusals=refusals,
                     item_id=None,
                     task_id=None,
                     calls=0,
@@ -233,6 +228,7 @@ class SearchService:
                         transaction_id=leg.transaction_id,
                         state=leg.state.value,
                         reason=leg.reason,
+                        rules=tuple(str(refusal.rule) for refusal in leg.refusals if refusal.rule),
                         item_id=None,
                     ),
                 )

@@ -11,8 +11,9 @@ from broker.kernel.partner import PartnerEntry
 from broker.kernel.words import LegState
 from broker.partners.claims import foreign_owner
 from broker.partners.contract import Answered, Failed, NoHit, Refused, TimedOut
+from broker.policy.search_question import SearchRefusal
 from broker.search.model import Leg
-from broker.search.repository import SearchRepository
+from broker.search.repository import SearchRepository, refusals_document
 from broker.search.tagging import tag
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
@@ -21,6 +22,7 @@ Ending = Answered | NoHit | Refused | Failed | TimedOut
 
 CIRCUIT_OPEN: Final = "circuit_open"
 """Why a leg waits, or ended unsent: its partner has not been answering anybody."""
+_NO_LONGER: Final = "no_longer_agreed"
 _TOO_LATE: Final = "no answer before the deadline"
 
 
@@ -70,18 +72,27 @@ class Settling:
         """
         await self._end_unasked(actor, transaction_id, LegState.TIMED_OUT, _TOO_LATE)
 
-    async def refuse(self, actor: Actor, transaction_id: TransactionId, reason: str) -> None:
+    async def refuse(self, actor: Actor, transaction_id: TransactionId, refusals: tuple[SearchRefusal, ...]) -> None:
         """End a leg that may not be sent any more; the partner never hears of it."""
-        await self._end_unasked(actor, transaction_id, LegState.REFUSED, reason)
+        codes = ", ".join(refusal.code.value for refusal in refusals)
+        reason = f"{_NO_LONGER}: {codes}"
+        await self._end_unasked(actor, transaction_id, LegState.REFUSED, reason, refusals)
 
-    async def _end_unasked(self, actor: Actor, transaction_id: TransactionId, state: LegState, reason: str) -> None:
+    async def _end_unasked(
+        self,
+        actor: Actor,
+        transaction_id: TransactionId,
+        state: LegState,
+        reason: str,
+        refusals: tuple[SearchRefusal, ...] = (),
+    ) -> None:
         async with self._work.begin() as tx:
             held = await self._searches.hold_leg(tx, transaction_id)
             if held is None or held[1].state.final:
                 return
             if state is LegState.TIMED_OUT and held[1].reason == CIRCUIT_OPEN:
                 state, reason = LegState.PARTNER_ERROR, CIRCUIT_OPEN
-            await self._end(tx, actor, held[0], held[1], state, reason, None)
+            await self._end(tx, actor, held[0], held[1], state, reason, None, refusals)
 
     async def _end(
         self,
@@ -92,12 +103,14 @@ class Settling:
         state: LegState,
         reason: str | None,
         item: ItemId | None,
+        refusals: tuple[SearchRefusal, ...] = (),
     ) -> None:
         await self._searches.change_leg(
             tx,
             leg.transaction_id,
             state=state.value,
             reason=reason,
+            refusals=refusals_document(refusals),
             item_id=item,
             ended_at=self._clock.now(),
         )
@@ -110,6 +123,7 @@ class Settling:
                 transaction_id=leg.transaction_id,
                 state=state.value,
                 reason=reason,
+                rules=tuple(str(refusal.rule) for refusal in refusals if refusal.rule),
                 item_id=item,
             ),
         )

@@ -55,6 +55,7 @@ class LegRow(SQLModel, table=True):
     partner: str
     state: str
     reason: str | None
+    refusals: list[dict[str, Any]] = Field(sa_column=document())
     item_id: str | None
     task_id: str | None
     calls: int

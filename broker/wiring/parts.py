@@ -31,6 +31,7 @@ from broker.release.repository import ReleaseRepository
 from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
 from broker.search.asking import LegAsking
+from broker.search.recheck import Recheck
 from broker.search.repository import SearchRepository
 from broker.search.run import SearchRun
 from broker.search.service import RUN_JOB
@@ -95,10 +96,12 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     try:
         async with Transport() as transport:
             dispatcher = Dispatcher(registry, transport)
-            asking = LegAsking(work, searches, settling, dispatcher, registry, clock, settings.base_url)
+            in_force = PolicyInForce(policies)
+            recheck = Recheck(work, in_force, clock)
+            asking = LegAsking(work, searches, settling, dispatcher, registry, recheck, clock, settings.base_url)
             run = SearchRun(work, searches, settling, asking, clock)
             jobs = JobQueue(_conninfo(app_url), {RUN_JOB: run.run})
-            door = DecisionService(work, Loader(ItemReader(sealer), PolicyInForce(policies)), ReleaseHoldings())
+            door = DecisionService(work, Loader(ItemReader(sealer), in_force), ReleaseHoldings())
             grants = GrantService(work)
             asked = PermissionRepository(sealer)
             receivers = Receivers(policies.current.bundle.notified_at, keys)

@@ -19,7 +19,7 @@ from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind
 from broker.oversight.reports import Reports
 from broker.participants.model import Participant
 from broker.participants.service import ParticipantService
-from broker.search import service as search_service
+from broker.search import rules as search_rules
 from broker.search.handover import HandOvers
 from broker.search.model import CallerStanding, ProbeTerms, Search, SearchTerms
 from broker.search.participation import participant_reasons
@@ -154,7 +154,7 @@ def test_an_older_version_of_the_terms_is_not_the_one_in_force(postgres: Databas
 def test_traitor_that_does_not_look_at_the_terms_sends_the_leg(
     postgres: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_service, "participant_reasons", lambda *_: ())
+    monkeypatch.setattr(search_rules, "participant_reasons", lambda *_: ())
 
     async def act(office: Office) -> None:
         waiting = await office.enrolled(accepted=False)

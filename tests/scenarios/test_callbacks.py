@@ -135,6 +135,7 @@ def test_a_callback_that_lies_about_the_owner_is_quarantined_too(uneasy: World, 
         "partner": "cbp-atsp",
         "state": "quarantined",
         "reason": None,
+        "refusals": [],
         "item": None,
     }
 

@@ -25,6 +25,7 @@ from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind
 from broker.partners.dispatch import Dispatcher
 from broker.partners.line import Line
 from broker.partners.registry import Registry
+from broker.policy.search_question import SearchRefusal
 from broker.search.asking import LegAsking
 from broker.search.callbacks import Callbacks
 from broker.search.lines import LineRepository
@@ -66,6 +67,13 @@ def entry(name: str, *, adapter: str = "cbp", owner: str = "CBP", **limits: Any)
     )
 
 
+class NoRules:
+    """Lets every leg go: the partners of these tests are in no policy."""
+
+    async def refusals(self, search: Search, leg: Leg) -> tuple[SearchRefusal, ...] | None:
+        return ()
+
+
 @dataclass
 class Desk:
     """Accepts searches, and makes workers that run them."""
@@ -78,12 +86,20 @@ class Desk:
     probe: DrawnProbe
     watch: SearchWatch
     clock: SystemClock = field(default_factory=SystemClock)
+    recheck: Any = field(default_factory=NoRules)
 
     def worker(self) -> SearchRun:
         """A worker like that of another process."""
         dispatcher = Dispatcher(self.registry, self.transport)
         asking = LegAsking(
-            self.work, self.searches, self.settling, dispatcher, self.registry, self.clock, "http://127.0.0.1:1"
+            self.work,
+            self.searches,
+            self.settling,
+            dispatcher,
+            self.registry,
+            self.recheck,
+            self.clock,
+            "http://127.0.0.1:1",
         )
         return SearchRun(self.work, self.searches, self.settling, asking, self.clock)
 

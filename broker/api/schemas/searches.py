@@ -9,7 +9,8 @@ from broker.api.schemas.words import Body, Flag, Line, Moment, Reply, Text, Whol
 from broker.kernel.ids import CaseId, ItemId, ParticipantId, PartnerId, PurposeId, SearchId
 from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind, SearchStatus
 from broker.partners.circuit import CircuitState
-from broker.search.model import ProbeTerms, Search, SearchTerms
+from broker.policy.search_question import SearchRefusalCode
+from broker.search.model import Leg, ProbeTerms, Search, SearchTerms
 
 
 class ProbeBody(Body):
@@ -21,6 +22,8 @@ class ProbeBody(Body):
     acquired_at: Moment
     lawful_acquisition_attested: Flag
     edits: Annotated[list[Line], Field(max_length=50, default_factory=list)]
+    first_amendment_activity: Flag = False
+    """Whether it shows, or was acquired from, speech, worship, assembly or press (R5)."""
 
 
 class SearchBody(Body):
@@ -59,6 +62,7 @@ class SearchBody(Body):
                 acquired_at=self.probe.acquired_at,
                 lawful_acquisition_attested=self.probe.lawful_acquisition_attested,
                 edits=tuple(self.probe.edits),
+                first_amendment_activity=self.probe.first_amendment_activity,
             ),
             partners=tuple(PartnerId(one) for one in self.partners),
             participant=None if self.participant is None else ParticipantId(self.participant),
@@ -67,12 +71,21 @@ class SearchBody(Body):
         )
 
 
+class RefusalReply(Reply):
+    """One reason for which the rules refused a leg, and the authored line it comes from where there is one."""
+
+    code: SearchRefusalCode
+    rule: str | None
+    detail: str
+
+
 class LegReply(Reply):
-    """One partner's part. `item` is the candidate list, also for a "no hit"."""
+    """One partner's part. `item` is the candidate list, also for a "no hit"; `refusals` are the reasons of the rules."""
 
     partner: PartnerId
     state: LegState
     reason: str | None
+    refusals: list[RefusalReply]
     item: ItemId | None
 
 
@@ -144,8 +157,19 @@ def search_reply(search: Search) -> SearchReply:
         purpose=search.terms.purpose,
         requested_at=search.requested_at,
         deadline_at=search.deadline_at,
-        legs=[
-            LegReply(partner=leg.partner, state=leg.state, reason=leg.reason, item=leg.item_id) for leg in search.legs
-        ],
+        legs=[_leg_reply(leg) for leg in search.legs],
         missing=[leg.partner for leg in search.legs if leg.state not in (LegState.ANSWERED, LegState.NO_HIT)],
+    )
+
+
+def _leg_reply(leg: Leg) -> LegReply:
+    return LegReply(
+        partner=leg.partner,
+        state=leg.state,
+        reason=leg.reason,
+        refusals=[
+            RefusalReply(code=one.code, rule=str(one.rule) if one.rule else None, detail=one.detail)
+            for one in leg.refusals
+        ],
+        item=leg.item_id,
     )

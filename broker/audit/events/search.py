@@ -65,6 +65,8 @@ class LegEnded(AuditEvent):
     transaction_id: str
     state: str
     reason: str | None
+    rules: tuple[str, ...] = ()
+    """The authored lines for which the rules refused it, as file:line."""
     item_id: str | None
 
 

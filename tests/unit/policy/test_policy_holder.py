@@ -179,6 +179,9 @@ def test_an_agency_that_is_removed_with_its_rules_gets_and_gives_nothing(folder:
     ground = '  ground: "The third-party rule, as nothing else has been agreed (invented)"\n'
     entry = "- owner: VENDOR-EX\n  default: ask_unless_freed\n  from: 2020-01-01\n" + ground
     change(folder, "defaults.yaml", entry, "")
+    # Its system has gone over to somebody else.
+    owned = "  owner: VENDOR-EX\n  custodian: VENDOR-EX\n"
+    change(folder, "partners.yaml", owned, owned.replace("VENDOR-EX", "STATE-EX"))
     assert policies.reload(), policies.last_error
     engine = policies.current.engine
     for update in ({"recipient": "VENDOR-EX"}, {"owner": "VENDOR-EX", "recipient": "ICE-HSI"}):
