@@ -7,6 +7,7 @@ from typing import Final
 
 from broker.oversight.correction_queries import CORRECTIONS, TRACE
 from broker.oversight.query import Query
+from broker.oversight.search_queries import SEARCH_QUERIES
 
 _SEARCHES: Final = Query(
     name="searches",
@@ -254,5 +255,6 @@ QUERIES: Final = {
         CORRECTIONS,
         TRACE,
         _EXIGENT,
+        *SEARCH_QUERIES,
     )
 }
