@@ -156,11 +156,12 @@ class _Deliberation:
             return
         original = self._is_original(owner)
         verdict = self._verdict(owner, purpose, Standing.ORIGINAL if original else Standing.NONE)
-        if verdict:
+        moved = self._moved(owner)
+        if verdict and not moved:
             self.rules.append(verdict.rule)
             return
         default = self._free_default(owner)
-        why_not = self._why_not_freed(default) if default is not None else None
+        why_not = moved or (self._why_not_freed(default) if default is not None else None)
         if default is not None and why_not is None and (freed := self._verdict(owner, purpose, Standing.FREED)):
             self.rules += [freed.rule, default.rule]
             return
@@ -296,7 +297,14 @@ class _Deliberation:
 
     def _unmet(self, codes: tuple[str, ...], owner: AgencyId) -> list[str]:
         verified = owner in self.facts.verified
-        passing = Passing(owner, self.question.recipient, self._is_original(owner), self.facts.trees.agencies, verified)
+        passing = Passing(
+            owner=owner,
+            recipient=self.question.recipient,
+            own_look=self._is_original(owner),
+            agencies=self.facts.trees.agencies,
+            verified=verified,
+            settled=self._moved(owner) is None,
+        )
         found = []
         for code in codes:
             caveat = self.facts.caveats.get(code)
@@ -320,6 +328,15 @@ class _Deliberation:
         made = [part.at.astimezone(UTC).date() for part in parts]
         codes = {code for part in parts for code in part.caveats}
         return why_not_freed(default, made, codes, self.facts.caveats)
+
+    def _moved(self, owner: AgencyId) -> str | None:
+        """Why nothing is free here: what was freed for those who stood in a place is not for who was put there later."""
+        if self.question.action is Action.VIEW:
+            return None
+        at = [part.at for part in self.asked_for.parts_of(owner)]
+        if all(self.facts.settled(agency, at) for agency in (self.question.recipient, owner)):
+            return None
+        return "the recipient or the owner was put where it stands in the register after this came to be"
 
     def _is_original(self, owner: AgencyId) -> bool:
         """The component that asked may come as the one that asked, for looking and for nothing else."""

@@ -16,6 +16,7 @@ from broker.items.model import Source
 from broker.items.reader import NO_GAPS, NOTHING_SAID, Confirmations, ItemReader, ReviewGaps, Stored
 from broker.kernel.ids import GrantId, ItemId, ReleaseId
 from broker.kernel.words import Action
+from broker.policy import places
 from broker.policy.snapshot import PolicySnapshot
 from broker.storage.unit_of_work import Transaction
 
@@ -104,6 +105,7 @@ class Loader:
             verified=said.verified,
             unconfirmed=said.unconfirmed,
             notices=notices,
+            placed_since=await places.since(tx, {question.recipient, *stored.item.lineage.owners}) if leaves else {},
             trees=trees,
             caveats=policy.bundle.caveats,
             now=await tx.clock(),

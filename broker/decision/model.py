@@ -1,6 +1,6 @@
 """What the gate is asked, what is so when it is asked, and what it answers: values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -126,6 +126,7 @@ class Facts:
         verified: frozenset[AgencyId],
         unconfirmed: frozenset[AgencyId],
         notices: tuple[tuple[AgencyId, str], ...],
+        placed_since: Mapping[AgencyId, datetime | None],
         trees: Trees,
         caveats: Mapping[str, Caveat],
         now: datetime,
@@ -146,9 +147,19 @@ class Facts:
         self.unconfirmed = unconfirmed
         """Owners who could not confirm this, or something that it is made of, and have not done so since."""
         self.notices = notices
+        self.placed_since = placed_since
+        """Since when recipient and owners stand where they stand in the tree of agencies; None for ever. Who is not in
+        it may have come a moment ago."""
         self.trees = trees
         self.caveats = caveats
         self.now = now
+
+    def settled(self, agency: AgencyId, since: Iterable[datetime]) -> bool:
+        """Whether the agency stood where it stands at all of these moments."""
+        if agency not in self.placed_since:
+            return False
+        placed = self.placed_since[agency]
+        return placed is None or all(placed <= at for at in since)
 
 
 def broken(detail: str) -> Deny:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
 
+from broker.policy import places
 from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.policy.question import PolicyEngineFailure
@@ -53,6 +54,7 @@ async def activate(tx: Transaction, bundle: PolicyBundle, by: str) -> str | None
     # The first activation finds no row to lock; two of them at once meet here, and the later one wins.
     statement = insert(_in_force).values(singleton=True, **values)
     await tx.execute(statement.on_conflict_do_update(index_elements=["singleton"], set_=values))
+    await places.note(tx, bundle.agencies, first=before is None)
     return before
 
 

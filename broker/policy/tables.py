@@ -22,6 +22,18 @@ class PolicyBundleRow(SQLModel, table=True):
     loaded_by: str = Field(sa_type=sa.Text)
 
 
+class AgencyPlaceRow(SQLModel, table=True):
+    """Where an agency stands in the tree, and since when; written with each activation that moves it."""
+
+    __tablename__ = "agency_place"
+
+    agency: str = Field(primary_key=True, sa_type=sa.Text)
+    chain: list[str] = Field(sa_type=sa.ARRAY(sa.Text))
+    """The agency itself, then its parent, up to its department."""
+    since: datetime | None = Field(sa_type=sa.DateTime(timezone=True))
+    """None: since before the first activation, for ever as far as the broker knows."""
+
+
 class PolicyInForceRow(SQLModel, table=True):
     """The one row that says which bundle decides. Activation updates it; each decision share-locks it."""
 

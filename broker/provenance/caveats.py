@@ -51,6 +51,8 @@ class Passing:
     agencies: Tree
     verified: bool
     """Whether the owner's last word on exactly this item is that it is right."""
+    settled: bool
+    """Whether owner and recipient have stood where they stand in the tree since before the information came to be."""
 
 
 def shortfall(caveat: Caveat, passing: Passing) -> str | None:
@@ -66,7 +68,9 @@ def shortfall(caveat: Caveat, passing: Passing) -> str | None:
         case Check.WITHIN_OWNER_DEPARTMENT:
             department = passing.agencies.root(passing.owner)
             inside = department is not None and passing.agencies.within(passing.recipient, department)
-            return None if inside else f"{caveat.code}: only within the owner's department"
+            return (
+                None if inside and passing.settled else f"{caveat.code}: only within the owner's department as it was"
+            )
         case Check.OWNER_MUST_VERIFY:
             return None if passing.verified else f"{caveat.code}: the owner has not verified this, and nothing else can"
         case _:

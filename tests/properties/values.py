@@ -236,6 +236,7 @@ def facts(lineage: Lineage, held: tuple[Grant, ...], **changes: Any) -> Facts:
         "near_grants": None,
         "already_counted": frozenset(),
         "notices": (),
+        "placed_since": dict.fromkeys(TREES.agencies),
         "unreviewed": (),
         "disputed": (),
         "verified": frozenset(),
