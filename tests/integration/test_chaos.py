@@ -94,7 +94,7 @@ def test_a_thousand_searches_while_processes_are_killed_and_the_database_falls()
                 time.sleep(0.1)
                 fleet.tend()
                 if time.monotonic() > times["kill"]:
-                    times["kill"] = time.monotonic() + chance.uniform(2, 5)
+                    times["kill"] = time.monotonic() + chance.uniform(4, 7)
                     fleet.kill(at_random(fleet, chance, ("api", "worker")))
                 if time.monotonic() > times["fall"]:
                     times["fall"] = time.monotonic() + chance.uniform(15, 25)

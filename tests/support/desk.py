@@ -119,7 +119,7 @@ class Desk:
             requested_by=Subject("ana"),
             requested_at=now,
             deadline_at=deadline,
-            terms=_terms(partners, seconds),
+            terms=search_terms(partners, seconds),
             legs=legs,
         )
         async with self.work.begin() as tx:
@@ -214,7 +214,8 @@ def _leg(partner: str, deadline: datetime) -> Leg:
     )
 
 
-def _terms(partners: tuple[str, ...], seconds: float) -> SearchTerms:
+def search_terms(partners: tuple[str, ...], seconds: float) -> SearchTerms:
+    """What is asked, and on what ground."""
     return SearchTerms(
         case_id=CaseId(new_id("cas")),
         predicate=Predicate.INVESTIGATION,
