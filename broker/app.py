@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from broker.api import problems
+from broker.api.ending import Ending
 from broker.api.limits import BodyLimit
 from broker.api.multipart import BODY_BYTES
 from broker.api.openapi import describe
@@ -27,6 +28,7 @@ from broker.api.routes import (
     register,
     releases,
     searches,
+    service,
     verifications,
 )
 from broker.settings import Settings
@@ -42,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with api_services(settings) as services:
             app.state.services = services
+            app.state.ending.tell(services.watch.close)
             yield
 
     app = bare_app()
@@ -59,7 +62,10 @@ def bare_app() -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        # FastAPI's own spans would carry paths and queries, which hold ids, and the texts of errors.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    app.state.ending = Ending()
     problems.install(app)
     modules = (
         cases,
@@ -77,7 +83,7 @@ def bare_app() -> FastAPI:
         register,
         audit,
     )
-    for module in (*modules, notifications, callbacks, health):
+    for module in (*modules, notifications, service, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, ordinary=_ORDINARY_BODY, with_probe=BODY_BYTES)
     describe(app)

@@ -34,6 +34,9 @@ MAX_CALLS: Final = 30
 OnSent = Callable[[int], Awaitable[None]]
 """Told the number of each call, from 1, just before it goes out. What it raises stops the call."""
 
+OnEnded = Callable[[Health | None, float], None]
+"""Told of each call that has ended what it said of the partner's health, and how many seconds it took."""
+
 MayRepeat = Callable[[Health], Awaitable[bool]]
 """Asked before a call is repeated, and told what the one before said of the partner's health."""
 
@@ -65,6 +68,7 @@ class Budget:
     longest_wait: float = 2.0
     on_sent: OnSent | None = None
     may_repeat: MayRepeat | None = None
+    on_ended: OnEnded | None = None
     whole_call: bool = True
     """Whether `call_seconds` is what the register gives the partner, and not less because the search ends before."""
     calls: int = field(default=0, init=False)
@@ -79,6 +83,7 @@ class Budget:
     again_after: float | None = field(default=None, init=False)
     """Seconds after which the search may be asked once more; set where the wait is too long to be held here."""
     _begun: float = field(default_factory=time.monotonic, init=False)
+    _call_begun: float = field(default=0.0, init=False)
 
     async def spend(self, *, repeat: bool) -> None:
         """Count one call that is about to go out."""
@@ -91,6 +96,7 @@ class Budget:
         if self.on_sent is not None:
             await self._hooked(self.on_sent(self.calls))
         self.health, self.passing = Health.UNKNOWN, True
+        self._call_begun = time.monotonic()
 
     def ended(self, end: WireReply | WireFault) -> None:
         """Note what the last call came to."""
@@ -100,6 +106,15 @@ class Budget:
             faulty = self.passing = end in _TRANSIENT_FAULT
         cut = end is WireFault.TIMED_OUT and not self.whole_call
         self.health = Health.UNKNOWN if cut else Health.FAULTY if faulty else Health.SOUND
+        self._measured(self.health)
+
+    def abandoned(self) -> None:
+        """Note that the last call was given up before it had ended."""
+        self._measured(None)
+
+    def _measured(self, health: Health | None) -> None:
+        if self.on_ended is not None:
+            self.on_ended(health, time.monotonic() - self._call_begun)
 
     def pause(self, state: RetryCallState) -> float:
         """Seconds until the next repeat: growing and random, and not before the partner wants it."""
@@ -254,6 +269,9 @@ class Wire:
             reply = await self._within_time(request)
         except WireFailure as failure:
             self._budget.ended(failure.fault)
+            raise
+        except asyncio.CancelledError:
+            self._budget.abandoned()
             raise
         self._budget.ended(reply)
         return reply

@@ -11,10 +11,12 @@ from broker.grants.service import GrantService
 from broker.kernel.clock import Clock
 from broker.notify.inbox import InboxService
 from broker.oversight.reports import Reports
+from broker.oversight.traffic import Traffic
 from broker.oversight.trail import AuditTrail
 from broker.participants.service import ParticipantService
 from broker.partners.registry import Registry
 from broker.policy.holder import Policies
+from broker.processes.register import ProcessRegister
 from broker.products.derive import DeriveService
 from broker.products.lead import LeadService
 from broker.products.reimport import ImportService
@@ -69,5 +71,7 @@ class Services:
     inbox: InboxService
     trail: AuditTrail
     reports: Reports
+    processes: ProcessRegister
+    traffic: Traffic
     digest_in_force: Callable[[], Awaitable[str | None]]
     ready: Callable[[], Awaitable[bool]]

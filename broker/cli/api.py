@@ -17,7 +17,8 @@ def command(fd: Annotated[int, typer.Option()]) -> None:
 
     settings = load_settings()
     with inherited(fd) as sock:
-        answer(create_app(with_database(settings, _endpoint(settings))), sock)
+        app = create_app(with_database(settings, _endpoint(settings)))
+        answer(app, sock, app.state.ending.begin, settings.drain_seconds)
 
 
 def _endpoint(settings: Settings) -> Endpoint:

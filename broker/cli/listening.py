@@ -3,6 +3,9 @@
 import errno
 import socket
 import sys
+import time
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from broker.kernel.errors import BrokerError, ConfigurationError
@@ -48,10 +51,13 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def answer(application: Any, sock: socket.socket) -> None:
+def answer(
+    application: Any, sock: socket.socket, ending: Callable[[], None] = lambda: None, drain_seconds: float = 0.0
+) -> None:
     """Answer on *sock* until SIGTERM or Ctrl-C; then what is under way is finished first.
 
-    Raises the BrokerError that kept the application from starting.
+    *ending* is called as soon as that comes; for *drain_seconds* more, calls are still taken, so that whoever spreads
+    them over several hosts can see that this one is not ready any more. Raises the BrokerError that kept the application from starting.
     """
     import uvicorn
 
@@ -67,11 +73,35 @@ def answer(application: Any, sock: socket.socket) -> None:
         timeout_keep_alive=30,
     )
     try:
-        uvicorn.Server(config).run(sockets=[sock])
+        _server(config, ending, drain_seconds).run(sockets=[sock])
     except SystemExit:
         if start.refusal is not None:
             raise start.refusal from None
         raise
+
+
+def _server(config: Any, ending: Callable[[], None], drain_seconds: float) -> Any:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        asked: tuple[int, float] | None = None
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # Called in the middle of anything: what is to be done is done at the next tick of the loop.
+            if self.asked is None:
+                self.asked = sig, time.monotonic() + drain_seconds
+            else:
+                super().handle_exit(sig, frame)
+
+        async def on_tick(self, counter: int) -> bool:
+            if self.asked is not None and not self.should_exit:
+                ending()
+                which, until = self.asked
+                if time.monotonic() >= until:
+                    super().handle_exit(which, None)
+            return await super().on_tick(counter)
+
+    return Server(config)
 
 
 class _Start:

@@ -1,4 +1,4 @@
-"""``broker policy``: what an author of rules needs, without a database and without a running service."""
+"""``broker policy``: what an author of rules needs, and of these only `activate` needs a database."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -109,6 +109,19 @@ def _explain_search(loaded: PolicySnapshot, told: list[str]) -> None:
         raise typer.Exit(2) from None
     for line in search_explanation.explain(loaded.engine, question):
         typer.echo(line)
+
+
+@app.command("activate")
+def activate_folder(folder: Folder = None) -> None:
+    """Put a folder's policy in force, whatever is in force now; on every machine, as soon as it is told."""
+    where = _folder(folder)
+    prepared = _prepared(where)
+    from broker.cli.activating import put_in_force
+
+    replaced = put_in_force(prepared.bundle, where)
+    typer.echo(
+        f"{prepared.digest} was in force already" if replaced == prepared.digest else f"{prepared.digest} is in force"
+    )
 
 
 def _day(text: str) -> date:

@@ -41,7 +41,7 @@ def command(
 
 def _run(settings: Settings, sock: socket, workers: int, stop: Stop, *, jobs: bool) -> None:
     database = EmbeddedPostgres(settings.home) if settings.embedded else None
-    family = Family(grace=15.0)
+    family = Family(grace=15.0 + settings.drain_seconds)
     try:
         endpoint = database.start() if database is not None else _given(settings)
         migrate(endpoint)

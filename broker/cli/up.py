@@ -48,7 +48,7 @@ def command(
 
 
 def _run(settings: Settings, workers: int, stop: Stop, open_things: ExitStack) -> None:
-    family = Family(grace=30.0)
+    family = Family(grace=30.0 + settings.drain_seconds)
     open_things.callback(family.end)
     sock = open_things.enter_context(listen(settings.host, settings.port))
     url = url_of(sock)

@@ -2,16 +2,41 @@
 
 import asyncio
 import signal
+from typing import Annotated
+
+import typer
 
 from broker.cli.connect import connected, with_database
 from broker.settings import Settings, load_settings
+from broker.storage.embedded import attach
 
 
-def command() -> None:
+def command(
+    check: Annotated[
+        bool, typer.Option("--check", help="Say whether a worker of this host is at work, and end: for health checks.")
+    ] = False,
+) -> None:
     """Run the jobs: searches, sweeping, the audit's sequencer. As many of these as wanted, on any machine."""
     settings = load_settings()
+    if check:
+        _check(settings)
+        return
     with connected(settings) as endpoint:
         asyncio.run(_work(with_database(settings, endpoint)))
+
+
+def _check(settings: Settings) -> None:
+    from broker.processes.worker_check import found_wanting
+
+    database = settings.database_url
+    if database is None:
+        running = attach(settings.home)
+        database = running.app_url if running is not None else None
+    wanting = "the database is not running" if database is None else asyncio.run(found_wanting(database))
+    if wanting:
+        typer.echo(f"broker: {wanting}", err=True)
+        raise typer.Exit(1)
+    typer.echo("a worker of this host is at work")
 
 
 async def _work(settings: Settings) -> None:

@@ -5,7 +5,7 @@ A job may run more than once (its worker can die half-way), so every handler is 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -75,11 +75,22 @@ class JobQueue:
         self._app.task(name=name, retry=retry)(run)
 
 
-async def every(seconds: float, name: str, act: Callable[[], Awaitable[Any]]) -> None:
-    """Do *act* again and again until cancelled. A failure is logged, and the next round tried."""
+async def every(
+    seconds: float, name: str, act: Callable[[], Awaitable[Any]], early: asyncio.Event | None = None
+) -> None:
+    """Do *act* again and again until cancelled. A failure is logged, and the next round tried.
+
+    Where *early* is set meanwhile, the next round does not wait for its time.
+    """
     while True:
+        if early is not None:
+            early.clear()
         try:
             await act()
         except Exception:  # noqa: BLE001 - whatever it was, the next round must come
             _log.exception("periodic_work_failed", work=name)
-        await asyncio.sleep(seconds)
+        if early is None:
+            await asyncio.sleep(seconds)
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(early.wait(), seconds)

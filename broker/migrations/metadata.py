@@ -10,6 +10,7 @@ import broker.items.tables
 import broker.jobs.tables
 import broker.participants.tables
 import broker.policy.tables
+import broker.processes.tables
 import broker.products.tables
 import broker.recall.tables
 import broker.release.exigent_tables

@@ -18,6 +18,7 @@ from broker.kernel.ids import PartnerId
 from broker.kernel.whereabouts import tells_where
 from broker.kernel.wire import Health, WireFailure, WireFault
 from broker.partners.callbacks import api_key
+from broker.partners.calls import CallCounts
 from broker.partners.contract import (
     Answered,
     Failed,
@@ -82,9 +83,10 @@ class _Leave:
 class Dispatcher:
     """Asks partners. One serves all searches of a process; it holds no state of any of them."""
 
-    def __init__(self, registry: Registry, transport: Transport) -> None:
+    def __init__(self, registry: Registry, transport: Transport, counts: CallCounts | None = None) -> None:
         self._registry = registry
         self._transport = transport
+        self._counts = counts or CallCounts()
 
     async def search(
         self,
@@ -163,6 +165,7 @@ class Dispatcher:
             retries=limits.attempts - 1 if leave.repeats else 0,
             on_sent=leave.on_sent,
             may_repeat=leave.may_repeat,
+            on_ended=self._counts.of(partner.entry.id),
         )
         key, header = api_key(partner.secret()), partner.entry.key_header
         wire = self._transport.wire(partner.url, budget, bearer=key, key_header=header)

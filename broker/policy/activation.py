@@ -6,6 +6,7 @@ activated: the activation waits for the decisions that hold the row, and the nex
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
@@ -17,13 +18,16 @@ from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.policy.question import PolicyEngineFailure
 from broker.policy.snapshot import PolicySnapshot
-from broker.policy.tables import PolicyBundleRow, PolicyInForceRow
+from broker.policy.tables import PolicyBundleRow, PolicyFolderRow, PolicyInForceRow
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction
 
+CHANNEL: Final = "broker_policy"
+"""On it every process hears that another policy came into force, once that is committed."""
 _log = structlog.get_logger(__name__)
 _bundles: Final = table(PolicyBundleRow)
 _in_force: Final = table(PolicyInForceRow)
+_folders: Final = table(PolicyFolderRow)
 _SEEN: Final = sa.select(_in_force.c.digest)
 _SHARED: Final = _SEEN.with_for_update(read=True)
 _ALONE: Final = _SEEN.with_for_update()
@@ -55,7 +59,56 @@ async def activate(tx: Transaction, bundle: PolicyBundle, by: str) -> str | None
     statement = insert(_in_force).values(singleton=True, **values)
     await tx.execute(statement.on_conflict_do_update(index_elements=["singleton"], set_=values))
     await places.note(tx, bundle.agencies, first=before is None)
+    await tx.execute(sa.select(sa.func.pg_notify(CHANNEL, bundle.digest)))
     return before
+
+
+@dataclass(frozen=True, slots=True)
+class HostFolder:
+    """The policy folder of one host."""
+
+    host: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """What became of what a folder says."""
+
+    in_force: str
+    replaces: str | None
+    """What was in force before."""
+    activated: bool
+    """Whether the folder's policy was put in force just now."""
+
+
+async def note_folder(tx: Transaction, bundle: PolicyBundle, folder: HostFolder) -> None:
+    """Note that what *folder* says has been taken notice of."""
+    values = {"digest": bundle.digest, "at": _NOW}
+    noted = insert(_folders).values(host=folder.host, path=folder.path, **values)
+    await tx.execute(noted.on_conflict_do_update(index_elements=["host", "path"], set_=values))
+
+
+async def consider(tx: Transaction, bundle: PolicyBundle, folder: HostFolder, by: str, *, running: bool) -> Considered:
+    """Put what *folder* says in force if that is its author's act, and follow what is in force if it is not.
+
+    The act is a change of the folder. One made while a process looks on (*running*) counts at once, whatever other
+    hosts did: the last author's word holds. One found at a start counts if the folder had said what is in force; else
+    others have decided since, and an older folder must not undo it. The caller records an activation.
+    """
+    # 1. The policy row, before anything else and against all other activations; then this folder's own row.
+    before: str | None = (await tx.execute(_ALONE)).scalar_one_or_none()
+    mine = (_folders.c.host == folder.host) & (_folders.c.path == folder.path)
+    said = (await tx.execute(sa.select(_folders.c.digest).where(mine).with_for_update())).scalar_one_or_none()
+    # 2. Of several processes that see one change, the first acts upon it; the others find it noted.
+    changed = said is not None and said != bundle.digest
+    acts = before is None or (changed and (running or said == before))
+    await note_folder(tx, bundle, folder)
+    if not acts:
+        assert before is not None
+        return Considered(before, before, activated=False)
+    await activate(tx, bundle, by)
+    return Considered(bundle.digest, before, activated=before != bundle.digest)
 
 
 async def in_force_for_share(tx: Transaction) -> str | None:

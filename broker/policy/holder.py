@@ -53,12 +53,29 @@ class Policies:
         self._recent: OrderedDict[str, PolicySnapshot] = OrderedDict()
         self._tried: str | None = None
         self.last_error: LoadFailure | None = None
-        self._current = self._keep(self._prepare(read_folder(folder)))
+        self._follows = False
+        self._current = self._authored = self._keep(self._prepare(read_folder(folder)))
 
     @property
     def current(self) -> PolicySnapshot:
-        """The newest policy that this process found good."""
+        """The policy that this process works with: the one it follows, or else the newest good one of its folder."""
         return self._current
+
+    @property
+    def authored(self) -> PolicySnapshot:
+        """The newest policy of this process's folder that it found good."""
+        return self._authored
+
+    @property
+    def differs(self) -> bool:
+        """Whether the folder says something else than what this process works with."""
+        return self._authored.digest != self._current.digest
+
+    def follow(self, snapshot: PolicySnapshot) -> None:
+        """Work with this policy, the one in force, from now on; the folder's is taken up no more by itself."""
+        with self._building:
+            self._follows = True
+            self._current = self._keep(snapshot)
 
     def reload(self) -> bool:
         """Read the folder again; whether another policy has become current. Never raises for a bad policy.
@@ -70,17 +87,19 @@ class Policies:
             try:
                 files = read_folder(self._folder)
                 digest = digest_of(files)
-                if digest == self._current.digest:
+                if digest == self._authored.digest:
                     self._tried, self.last_error = digest, None
                     return False
                 if digest == self._tried:
                     return False
-                self._current = self._keep(self._recent.get(digest) or self._prepare(files))
+                self._authored = self._keep(self._recent.get(digest) or self._prepare(files))
             except Exception as broken:  # noqa: BLE001 - whatever is wrong with the new one, the old one stays
                 self._alarm(broken, digest)
                 return False
             self._tried, self.last_error = digest, None
-            _log.info("policy_loaded", digest=digest, rows=self._current.bundle.rows)
+            if not self._follows:
+                self._current = self._authored
+            _log.info("policy_loaded", digest=digest, rows=self._authored.bundle.rows)
             return True
 
     def snapshot_for(self, digest: str) -> PolicySnapshot | None:

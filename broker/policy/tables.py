@@ -46,3 +46,17 @@ class PolicyInForceRow(SQLModel, table=True):
         sa_type=sa.DateTime(timezone=True), sa_column_kwargs={"server_default": sa.func.clock_timestamp()}
     )
     activated_by: str = Field(sa_type=sa.Text)
+
+
+class PolicyFolderRow(SQLModel, table=True):
+    """What the policy folder of one host said when a process last took note of it.
+
+    So that a folder which nobody has changed is told from one that an author has, also across restarts.
+    """
+
+    __tablename__ = "policy_folder"
+
+    host: str = Field(primary_key=True, sa_type=sa.Text)
+    path: str = Field(primary_key=True, sa_type=sa.Text)
+    digest: str = Field(sa_type=sa.Text)
+    at: datetime = Field(sa_type=sa.DateTime(timezone=True))

@@ -33,9 +33,19 @@ class SearchWatch:
         self._work = work
         self._waiters: dict[str, set[_Waiter]] = {}
         self._looking: asyncio.Task[None] | None = None
+        self.closed = False
+
+    def close(self) -> None:
+        """The process is about to end: nobody waits any longer, and nobody begins to."""
+        self.closed = True
+        for waiter in [one for waiters in self._waiters.values() for one in waiters]:
+            if not waiter.told.done():
+                waiter.told.set_result(None)
 
     async def news(self, search: Search, seconds: float) -> bool:
         """Wait until the search stands otherwise than as given, at most so long; whether it does."""
+        if self.closed:
+            return False
         waiter = _Waiter(_mark(search))
         self._waiters.setdefault(search.id, set()).add(waiter)
         if self._looking is None or self._looking.done():

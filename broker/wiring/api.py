@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from joserfc.jwk import KeySet
 
@@ -16,9 +16,11 @@ from broker.jobs.queue import every
 from broker.kernel.clock import SystemClock
 from broker.notify.inbox import InboxService
 from broker.oversight.reports import Reports
+from broker.oversight.traffic import Traffic
 from broker.oversight.trail import AuditTrail
 from broker.participants.service import ParticipantService
-from broker.policy.activation import in_force
+from broker.policy.activation import CHANNEL, PolicyInForce, in_force
+from broker.processes.model import ProcessKind
 from broker.products.derive import DeriveService
 from broker.products.lead import LeadService
 from broker.products.reimport import ImportService
@@ -35,23 +37,35 @@ from broker.search.callbacks import Callbacks
 from broker.search.service import SearchService
 from broker.search.watch import SearchWatch
 from broker.settings import Settings
+from broker.storage.listening import Listener
 from broker.wiring.parts import Parts, parts
 from broker.wiring.policies import PolicyWatch
 
 _RELOAD_SECONDS = 1.0
+_PRESENCE_SECONDS = 2.0
+_READY_SECONDS = 2.0
 
 
 @asynccontextmanager
 async def api_services(settings: Settings) -> AsyncIterator[Services]:
-    """The API's use cases. Puts the policy found at the start in force and watches its folder from then on."""
-    async with parts(settings) as held, held.jobs.opened():
-        watched = PolicyWatch(held)
-        await watched.activate()
-        watch = asyncio.create_task(every(_RELOAD_SECONDS, "policy reload", watched.look))
+    """The API's use cases. Follows the policy in force, and puts in force what is changed in this host's folder."""
+    async with parts(settings, ProcessKind.API) as held, held.jobs.opened():
+        watched, heard = PolicyWatch(held), asyncio.Event()
+        await watched.look()
+        duties = (
+            every(_RELOAD_SECONDS, "policy reload", watched.look, heard),
+            Listener(held.conninfo, CHANNEL, heard).run(),
+            every(_PRESENCE_SECONDS, "presence", held.presence.report),
+        )
+        tasks = [asyncio.create_task(duty) for duty in duties]
         try:
             yield _services(held)
         finally:
-            watch.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(Exception):  # Without the database the row is swept away by others.
+                await held.presence.leave()
 
 
 def _services(held: Parts) -> Services:
@@ -91,8 +105,10 @@ def _services(held: Parts) -> Services:
         inbox=InboxService(work, held.receivers),
         trail=AuditTrail(work),
         reports=Reports(work, clock),
+        processes=held.processes,
+        traffic=Traffic(work),
         digest_in_force=lambda: _digest_in_force(held),
-        ready=lambda: _ready(held),
+        ready=Readiness(held).ready,
     )
 
 
@@ -112,8 +128,25 @@ async def _digest_in_force(held: Parts) -> str | None:
         return await in_force(tx)
 
 
-async def _ready(held: Parts) -> bool:
-    try:
-        return await _digest_in_force(held) is not None
-    except Exception:  # noqa: BLE001 - whatever is wrong with the database, this process cannot serve
-        return False
+class Readiness:
+    """Whether this process can serve, told within two seconds whatever the database does."""
+
+    def __init__(self, held: Parts) -> None:
+        self._work = held.work
+        self._policy = PolicyInForce(held.policies)
+        self._looking: asyncio.Task[bool] | None = None
+
+    async def ready(self) -> bool:
+        """Whether the database answers and the policy in force is, or can be, loaded here."""
+        # One look at a time, for all who ask: while the database is silent it waits, and nobody waits with it for long.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        done, _ = await asyncio.wait({self._looking}, timeout=_READY_SECONDS)
+        return bool(done) and self._looking.result()
+
+    async def _look(self) -> bool:
+        try:
+            async with self._work.begin() as tx:
+                return await self._policy.unlocked(tx) is not None
+        except Exception:  # noqa: BLE001 - whatever is wrong with the database, this process cannot serve
+            return False

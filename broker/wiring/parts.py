@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.engine import make_url
-
 from broker.decision.loader import Loader
 from broker.decision.service import DecisionService
 from broker.grants.ending import GrantEndings
@@ -18,11 +16,14 @@ from broker.kernel.clock import SystemClock
 from broker.kernel.errors import ConfigurationError
 from broker.notify.courier import Courier
 from broker.notify.receivers import Receivers
+from broker.partners.calls import CallCounts
 from broker.partners.dispatch import Dispatcher
 from broker.partners.registry import Registry
 from broker.policy.activation import PolicyInForce
 from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
+from broker.processes.model import ProcessKind
+from broker.processes.register import Presence, ProcessRegister
 from broker.release.answers import AnswerService
 from broker.release.escrow import HeldReleaseService
 from broker.release.holdings import ReleaseHoldings
@@ -37,7 +38,7 @@ from broker.search.run import SearchRun
 from broker.search.service import RUN_JOB
 from broker.search.settling import Settling
 from broker.settings import Settings
-from broker.storage.database import SERVICE_ROLE, engine_for
+from broker.storage.database import conninfo_for, engine_for
 from broker.storage.keys import load_or_create
 from broker.storage.sealing import Sealer, make_key
 from broker.storage.unit_of_work import UnitOfWork
@@ -68,10 +69,14 @@ class Parts:
     courier: Courier
     releases: ReleaseService
     held_releases: HeldReleaseService
+    presence: Presence
+    processes: ProcessRegister
+    conninfo: str
+    """For connections of one's own, such as the one that listens."""
 
 
 @asynccontextmanager
-async def parts(settings: Settings) -> AsyncIterator[Parts]:
+async def parts(settings: Settings, kind: ProcessKind) -> AsyncIterator[Parts]:
     """Build what every process of the service needs; closed at the end of the block.
 
     Raises ConfigurationError when the policies cannot be used: a cold start without them serves nothing.
@@ -95,12 +100,14 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     settling = Settling(work, searches, ItemWriter(sealer), clock)
     try:
         async with Transport() as transport:
-            dispatcher = Dispatcher(registry, transport)
+            counts = CallCounts()
+            dispatcher = Dispatcher(registry, transport, counts)
             in_force = PolicyInForce(policies)
             recheck = Recheck(work, in_force, clock)
             asking = LegAsking(work, searches, settling, dispatcher, registry, recheck, clock, settings.base_url)
             run = SearchRun(work, searches, settling, asking, clock)
-            jobs = JobQueue(_conninfo(app_url), {RUN_JOB: run.run})
+            conninfo = conninfo_for(app_url)
+            jobs = JobQueue(conninfo, {RUN_JOB: run.run})
             door = DecisionService(work, Loader(ItemReader(sealer), in_force), ReleaseHoldings())
             grants = GrantService(work)
             asked = PermissionRepository(sealer)
@@ -127,15 +134,14 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
                 answers=AnswerService(work, grants, asked),
                 receivers=receivers,
                 courier=Courier(work, transport, receivers),
+                presence=Presence(work, kind, lambda: _digests(policies, kind), counts.told),
+                processes=ProcessRegister(work),
+                conninfo=conninfo,
             )
     finally:
         await engine.dispose()
 
 
-def _conninfo(app_url: str) -> str:
-    """The job library's own connections, as the same role as the service's."""
-    url = make_url(app_url).set(drivername="postgresql")
-    if url.username != SERVICE_ROLE:
-        # Without a space: it would be written as a plus sign, which libpq does not read back.
-        url = url.update_query_dict({"options": f"-crole={SERVICE_ROLE}"})
-    return url.render_as_string(hide_password=False)
+def _digests(policies: Policies, kind: ProcessKind) -> tuple[str, str | None]:
+    # A worker looks after no folder; what its own says is of no consequence once it follows.
+    return policies.current.digest, policies.authored.digest if kind is ProcessKind.API else None

@@ -1,12 +1,16 @@
 """What a worker process does."""
 
 import asyncio
+from contextlib import suppress
 
 from broker.audit.checkpoint import Signer
 from broker.audit.sequencer import run_sequencer
 from broker.jobs.queue import every
+from broker.policy.activation import CHANNEL
+from broker.processes.model import ProcessKind
 from broker.recall.overdue import OverdueService
 from broker.settings import Settings
+from broker.storage.listening import Listener
 from broker.wiring.parts import parts
 from broker.wiring.policies import PolicyFollower
 
@@ -15,6 +19,8 @@ _TAKEOVER_SECONDS = 1.0
 _HELD_SECONDS = 1.0
 _EXPIRY_SECONDS = 10.0
 _REMINDER_SECONDS = 60.0
+_PRESENCE_SECONDS = 2.0
+_SWEEP_SECONDS = 60.0
 """How often these are looked after."""
 _CONCURRENCY = 20
 
@@ -24,13 +30,18 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
     Once *stop* is set, jobs under way get a few seconds to finish; what does not is taken over by another worker.
     """
-    async with parts(settings) as held, held.jobs.opened():
+    async with parts(settings, ProcessKind.WORKER) as held, held.jobs.opened():
         signer = Signer.load(settings.home / "keys")
+        follower, heard = PolicyFollower(held), asyncio.Event()
+        await follower.look()
         duties = (
             held.jobs.work(concurrency=_CONCURRENCY),
             every(_TAKEOVER_SECONDS, "stalled jobs", held.jobs.take_over_stalled),
             held.run.serve(),
-            every(_RELOAD_SECONDS, "policy in force", PolicyFollower(held).look),
+            every(_RELOAD_SECONDS, "policy in force", follower.look, heard),
+            Listener(held.conninfo, CHANNEL, heard).run(),
+            every(_PRESENCE_SECONDS, "presence", held.presence.report),
+            every(_SWEEP_SECONDS, "processes that fell silent", held.processes.sweep),
             every(_EXPIRY_SECONDS, "permission requests", held.permissions.expire_overdue),
             every(_REMINDER_SECONDS, "overdue notices", OverdueService(held.work).remind),
             held.courier.run(),
@@ -44,6 +55,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         for task in (*tasks, stopped):
             task.cancel()
         outcomes = await asyncio.gather(*tasks, stopped, return_exceptions=True)
+        with suppress(Exception):  # Without the database the row is swept away by others.
+            await held.presence.leave()
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome

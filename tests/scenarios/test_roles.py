@@ -94,6 +94,9 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/participants/{participant_id}"): {A},
     ("POST", "/v1/participants/{participant_id}/terms"): {A},
     ("POST", "/v1/participants/{participant_id}/end"): {A},
+    # how the service is doing
+    ("GET", "/v1/service/processes"): {U, X},
+    ("GET", "/v1/service/metrics"): {U, X},
     # partners; an analyst has to know their names to ask one
     ("GET", "/v1/partners"): {A, U, X},
 }

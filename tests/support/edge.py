@@ -20,6 +20,7 @@ from broker.app import create_app
 from broker.kernel.ids import PartnerId, TransactionId
 from broker.kernel.words import Role
 from broker.partners.contract import Answered, NoHit
+from broker.processes.model import ProcessKind
 from broker.search.run import WORKER
 from broker.settings import Settings
 from broker.wiring.parts import Parts, parts
@@ -122,7 +123,7 @@ async def edge(database: Database, home: Path, policies: Path = SHIPPED) -> Asyn
     app = create_app(settings)
     async with AsyncExitStack() as opened:
         await opened.enter_async_context(app.router.lifespan_context(app))
-        worker = await opened.enter_async_context(parts(settings))
+        worker = await opened.enter_async_context(parts(settings, ProcessKind.WORKER))
         client = await opened.enter_async_context(
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://broker.invalid")
         )

@@ -111,6 +111,8 @@ class Fleet:
     listening: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=1024))
     members: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     kills: Counter[str] = field(default_factory=Counter)
+    before: list[str] = field(default_factory=list)
+    """The beginning of each command, such as what puts it on a host of its own."""
 
     @property
     def url(self) -> str:
@@ -122,7 +124,7 @@ class Fleet:
         arguments = ["api", "--fd", str(number)] if name.startswith("api") else ["worker"]
         with self.log.open("ab") as log:
             self.members[name] = subprocess.Popen(
-                [sys.executable, "-m", "broker", *arguments],
+                [*self.before, sys.executable, "-m", "broker", *arguments],
                 cwd=ROOT,
                 env=environment(**self.variables),
                 stdin=subprocess.DEVNULL,

@@ -1,9 +1,10 @@
 """Whether the process lives, whether it can serve, and what it costs. None of it says anything about the business."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from broker.api.deps import ServicesDep
+from broker.api.ending import Ending
 from broker.api.schemas.words import Reply
 
 router = APIRouter(tags=["service"])
@@ -22,12 +23,16 @@ async def healthz() -> HealthReply:
 
 
 @router.get("/readyz", responses={503: {"model": HealthReply}})
-async def readyz(response: Response, held: ServicesDep) -> HealthReply:
-    """The database answers and the policy in force is loaded here."""
-    if await held.ready():
+async def readyz(request: Request, response: Response, held: ServicesDep) -> HealthReply:
+    """The database answers, the policy in force is loaded here, and the process is not about to end.
+
+    Answered within about two seconds, whatever the database does.
+    """
+    ending: Ending = request.app.state.ending
+    if not ending.begun and await held.ready():
         return HealthReply(status="ready")
     response.status_code = 503
-    return HealthReply(status="not ready")
+    return HealthReply(status="ending" if ending.begun else "not ready")
 
 
 @router.get("/metrics", response_class=Response)

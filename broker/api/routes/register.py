@@ -1,19 +1,23 @@
 """What is registered and in force: partners, policies."""
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 
 from broker.api.auth import Caller
 from broker.api.deps import Allowed, ServicesDep
-from broker.api.schemas.register import LastErrorReply, PolicyFile, PolicyReply
+from broker.api.schemas.register import DiffersReply, LastErrorReply, PolicyFile, PolicyReply
 from broker.api.schemas.searches import LineReply, PartnerList, PartnerReply
 from broker.api.strict_bodies import StrictRoute
 from broker.partners.circuit import CircuitState
 from broker.partners.line import Line
 from broker.policy.question import Act, RoleQuestion
 
+_DIFFERS: Final = (
+    "another policy was put in force since this host's folder was changed; "
+    "change the folder, or run `broker policy activate` to put it in force"
+)
 router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["register"])
 
 
@@ -80,4 +84,7 @@ async def read_current_policy(
         last_error=None
         if error is None
         else LastErrorReply(at=error.at, detail=error.detail, faults=[str(one) for one in error.faults]),
+        differs=DiffersReply(folder_digest=held.policies.authored.digest, detail=_DIFFERS)
+        if held.policies.differs
+        else None,
     )

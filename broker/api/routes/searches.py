@@ -95,7 +95,7 @@ async def read_search_status(
     search = await held.searches.read(caller.actor, search_id)
     clock = asyncio.get_running_loop().time
     ends = clock() + min(wait, _LONGEST_WAIT)
-    while not _finished(search) and (left := ends - clock()) > 0:
+    while not (_finished(search) or held.watch.closed) and (left := ends - clock()) > 0:
         if await held.watch.news(search, left):
             search = await held.searches.glance(caller.actor, search_id) or search
     return search_reply(search)
@@ -139,7 +139,8 @@ async def _events(search: Search, caller: Caller, held: Services, said: str | No
             said = event
             yield f"id: {event}\nevent: search\ndata: {text}\n\n"
         left = ends - clock()
-        if _finished(search) or left <= 0:
+        # When this process is about to end the caller comes again, and is answered by another one.
+        if _finished(search) or left <= 0 or held.watch.closed:
             return
         if await held.watch.news(search, min(left, _HEARTBEAT_SECONDS)):
             search = await held.searches.glance(caller.actor, search.id) or search

@@ -21,6 +21,13 @@ class LastErrorReply(Reply):
     faults: list[str]
 
 
+class DiffersReply(Reply):
+    """The folder of the host that answers says something else than what is in force."""
+
+    folder_digest: str
+    detail: str
+
+
 class PolicyReply(Reply):
     """`digest` is what this process has loaded, `in_force` what the database says decides."""
 
@@ -33,3 +40,4 @@ class PolicyReply(Reply):
     purposes: list[str]
     caveats: list[str]
     last_error: LastErrorReply | None
+    differs: DiffersReply | None
