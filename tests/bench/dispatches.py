@@ -177,9 +177,10 @@ WITH one AS (SELECT * FROM search LIMIT 1), made AS (
   INSERT INTO search SELECT 'sea_' || lpad(n::text, 26, 'a'), component, case_id, requested_by, clock_timestamp(),
     clock_timestamp() + interval '1 hour', purpose, predicate, evidentiary_basis, civil_enforcement_only, exigent,
     training_valid, terms FROM one, generate_series(1, %(legs)s) n RETURNING id)
-INSERT INTO search_leg (transaction_id, search_id, partner, state, task_id, calls, requested_at, deadline_at, polls, due_at)
+INSERT INTO search_leg (transaction_id, search_id, partner, state, task_id, calls, requested_at, deadline_at, polls, due_at,
+  refusals)
 SELECT 'txn_' || right(id, 26), id, %(partner)s, 'pending', 'task-' || right(id, 26), 1, clock_timestamp(),
-  clock_timestamp() + interval '1 hour', 5, clock_timestamp() + interval '10 minutes' FROM made
+  clock_timestamp() + interval '1 hour', 5, clock_timestamp() + interval '10 minutes', '[]' FROM made
 """
 
 

@@ -47,13 +47,9 @@ def install(folder: Path) -> Path:
 
 
 def register(folder: Path) -> Path:
-    """A copy of the shipped policies with the page's rows and its case."""
+    """A copy of the shipped policies with the page's row of the register."""
     shutil.copytree(SHIPPED, folder)
     (row,) = of("yaml")
     partners = folder / "partners.yaml"
     partners.write_text(partners.read_text("utf-8") + "\n" + row, "utf-8")
-    for path, language in (("searches.csv", "csv"), ("tests/searches_test.yaml", "yml")):
-        (more,) = of(language)
-        file = folder / path
-        file.write_text(file.read_text("utf-8") + more, "utf-8")
     return folder
