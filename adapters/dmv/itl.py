@@ -25,6 +25,8 @@ LENGTH, IDENTIFIER, CONTENTS, IMAGE = 1, 2, 3, 999
 
 _MOST_RECORDS: Final = 20
 _MOST_FIELDS: Final = 200
+_MOST_ITEMS: Final = 5_000
+"""Of one field. Each costs some hundred bytes and a look, so that a megabyte of separators would hold everybody up."""
 _HEAD: Final = re.compile(rb"([1-9][0-9]?)\.001:([1-9][0-9]{0,8})(?=[\x1c\x1d])")
 _FIELD: Final = re.compile(rb"([1-9][0-9]?)\.(00[1-9]|0[1-9][0-9]|[1-9][0-9]{2,8}):(.*)", re.DOTALL)
 _ITEM: Final = re.compile(r"[ -~]*")
@@ -133,7 +135,7 @@ def _record(kind: int, body: bytes) -> Record:
             raise NotAFile(Fault.NOT_A_FIELD)
     if FS.encode() in body:
         raise NotAFile(Fault.WRONG_LENGTH)
-    parts = body.split(GS.encode())
+    parts = body.split(GS.encode(), _MOST_FIELDS)
     if len(parts) > _MOST_FIELDS:
         raise NotAFile(Fault.TOO_MUCH)
     fields: dict[int, Value] = {}
@@ -154,6 +156,8 @@ def _field(kind: int, part: bytes) -> tuple[int, Value]:
         text = found[3].decode("ascii")
     except UnicodeDecodeError:
         raise NotAFile(Fault.BAD_CHARACTER) from None
+    if text.count(RS) + text.count(US) >= _MOST_ITEMS:
+        raise NotAFile(Fault.TOO_MUCH)
     value = tuple(tuple(subfield.split(US)) for subfield in text.split(RS))
     if any(_ITEM.fullmatch(item) is None for subfield in value for item in subfield):
         raise NotAFile(Fault.BAD_CHARACTER)

@@ -26,14 +26,15 @@ MAX_LIMIT: Final = 500
 _ENTRY: Final = table(AuditEntryRow)
 _LEAF: Final = table(AuditLeafRow)
 WITHHELD: Final = (
-    "({entry}.tag = 'decision:gate:made' AND {entry}.detail ->> 'action' = 'view'"
-    " AND {entry}.detail ->> 'outcome' = 'deny'"
+    "({entry}.tag = 'decision:gate:made' AND {entry}.detail ->> 'outcome' = 'deny'"
+    " AND ({entry}.detail ->> 'action' = 'view' OR {entry}.detail -> 'reasons' @> '[\"not_held\"]')"
     " OR {entry}.tag = 'call:access:refused' AND starts_with({entry}.detail ->> 'route', 'item:'))"
 )
 """Looks that were refused, as SQL: only those who see everybody's acts see them.
 
 The caller was told 404, the same for an item that is there and for one that is not; the entries behind the two differ,
-and name the item and its owners.
+and name the item and its owners. So does the entry of a holder that asked for more than it holds: it was told that and
+nothing of whose the rest is.
 """
 _LEAF_OF: Final = f"""
     SELECT l.index, {leaf.COLUMNS} FROM audit_entry e LEFT JOIN audit_leaf l ON l.entry_id = e.id

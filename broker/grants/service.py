@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from broker.audit.events import Actor, CallRefused, GrantConfirmed, GrantRecorded
+from broker.audit.events import Actor, GrantConfirmed, GrantRecorded
 from broker.audit.recorder import record
+from broker.audit.refusals import on_record
 from broker.grants import acting, history, repository
 from broker.grants.checking import check
 from broker.grants.coverage import Trees, reach
@@ -13,7 +14,7 @@ from broker.grants.lifting import terms_of_lift
 from broker.grants.model import Change, Entry, Grant, GrantStatus, Terms
 from broker.grants.recording import check_second, first_status, standing_of
 from broker.jobs.outbox import Happened, Message, post
-from broker.kernel.errors import Conflict, Forbidden, NotFound
+from broker.kernel.errors import Conflict
 from broker.kernel.ids import AgencyId, GrantId, ItemId, Subject, new_id
 from broker.kernel.tree import Tree
 from broker.kernel.words import Role
@@ -114,13 +115,8 @@ class GrantService:
     @asynccontextmanager
     async def act(self, actor: Actor, what: str) -> AsyncIterator[Transaction]:
         """The transaction of an act on the register. A refusal undoes it, and is then recorded by itself."""
-        try:
-            async with self._work.begin() as tx:
-                yield tx
-        except (Forbidden, NotFound) as refusal:
-            async with self._work.begin() as tx:
-                await record(tx, CallRefused(actor=actor, route=f"grant:{what}", status=refusal.status))
-            raise
+        async with on_record(self._work, actor, f"grant:{what}") as tx:
+            yield tx
 
     async def _file(
         self,

@@ -50,6 +50,10 @@ class Invalid(BrokerError):
         self.pointer = pointer
 
 
+class TooMany(BrokerError):
+    slug, status, title = "too-many", 429, "This caller has as many of these open as one may have"
+
+
 class NoProvenance(BrokerError):
     """Something without an owner is locked, not free; so it is not taken in."""
 

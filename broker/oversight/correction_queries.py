@@ -76,6 +76,9 @@ TRACE: Final = Query(
         FROM found f LEFT JOIN item i ON i.id = f.id
              LEFT JOIN disclosure x ON x.item_id = f.id AND f.direction = 'forward'
                  AND x.at >= :since AND x.at < :until
+                 -- A copy that held nothing of this owner's is the other owners' business.
+                 AND (CAST(:owners AS text[]) IS NULL OR x.owners && CAST(:owners AS text[])
+                      OR x.component = ANY (CAST(:owners AS text[])))
         WHERE CAST(:owners AS text[]) IS NULL
            OR EXISTS (SELECT FROM item_marking k WHERE k.item_id = f.id AND k.owner = ANY (CAST(:owners AS text[])))
         ORDER BY f.direction DESC, i.created_at, f.id, x.at, x.id

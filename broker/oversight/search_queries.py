@@ -68,6 +68,9 @@ PROBES: Final = Query(
             SELECT EXISTS (
                 SELECT FROM probe q JOIN search t ON t.id = q.search_id
                 WHERE q.submitted_sha256 = p.submitted_sha256 AND t.requested_at < s.requested_at
+                  -- That other partners were asked about it is for their owners to know.
+                  AND (CAST(:partners AS text[]) IS NULL OR EXISTS (
+                      SELECT FROM search_leg k WHERE k.search_id = t.id AND k.partner = ANY (CAST(:partners AS text[]))))
             ) AS found
         ) AS before
         {_PERIOD}

@@ -6,7 +6,7 @@ be built from anything without being checked first.
 
 from datetime import date
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -71,6 +71,23 @@ class Act(StrEnum):
     AUDIT_READ = "audit_read"
     OVERSIGHT_READ = "oversight_read"
     SERVICE_READ = "service_read"
+
+
+GRANTING: Final = frozenset(
+    {
+        Act.GRANT_RECORD,
+        Act.GRANT_CONFIRM,
+        Act.GRANT_REVOKE,
+        Act.GRANT_SUPERSEDE,
+        Act.GRANT_ENTER_IN_ERROR,
+        Act.ITEM_LIFT,
+        Act.ITEM_RECALL,
+        Act.PERMISSION_DECIDE,
+        Act.RELEASE_RATIFY,
+        Act.VERIFICATION_ANSWER,
+    }
+)
+"""Acts by which somebody speaks for an owner. An administrator never does, whatever other roles the token names."""
 
 
 class _Value(BaseModel):

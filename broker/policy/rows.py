@@ -16,15 +16,12 @@ from broker.kernel.words import Action, ItemKind, Role
 from broker.policy.bundle import AccessRow, Effect, Needs, SearchRow, ShareRow
 from broker.policy.faults import Faults, hint, quoted
 from broker.policy.matching import ANY, UNDER, WITHIN
-from broker.policy.question import Act, RuleRef
+from broker.policy.question import GRANTING, Act, RuleRef
 
 MAX_ROWS: Final = 200
 """Rows of one file. Casbin's cost is linear in them, and a rule about one item or case is a grant."""
 SHARE_FIELDS: Final = ("owner", "recipient", "action", "purpose", "item_kind", "needs", "eft")
 ACCESS_FIELDS: Final = ("role", "act")
-GRANTING: Final = frozenset(
-    {Act.GRANT_RECORD, Act.GRANT_CONFIRM, Act.GRANT_REVOKE, Act.PERMISSION_DECIDE, Act.RELEASE_RATIFY}
-)
 
 _VALUE: Final = re.compile(r"[A-Za-z0-9_:-]+\Z")
 _Word = TypeVar("_Word", bound=StrEnum)

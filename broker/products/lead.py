@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from broker.audit.events import ActionRecorded, Actor, OutcomeRecorded
 from broker.audit.recorder import record
+from broker.cases.service import find as find_case
 from broker.decision.gate import review_gaps
 from broker.decision.service import DecisionService, Released
 from broker.items.model import Item, Source
@@ -132,6 +133,9 @@ class LeadService:
         lead = opened[lead_id]
         if lead.item.kind is not ItemKind.LEAD:
             raise Conflict(_NOT_A_LEAD)
+        # Who holds a copy works no case of the lead's, and hears nothing of how the whole of it stands.
+        if await find_case(tx, AgencyId(actor.agency), lead.item.case_id) is None:
+            raise Invalid("case_id names no case of your component", "/case_id")
         await self._check_reliance(tx, AgencyId(actor.agency), lead, policy.bundle.caveats)
         count = await self._count_independent(tx, lead_id, deed)
         if not count:

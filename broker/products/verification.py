@@ -7,6 +7,7 @@ made of the item, also afterwards, until the owner confirms that same item.
 
 from broker.audit.events import Actor, VerificationAnswered, VerificationRequested
 from broker.audit.recorder import record
+from broker.audit.refusals import on_record
 from broker.decision.service import DecisionService, Released
 from broker.items.descent import hold_made_of
 from broker.items.ownership import custodian_of
@@ -44,7 +45,7 @@ class VerificationService:
         When a doubt has been answered, no release that commits later relies on an earlier confirmation.
         """
         owner = AgencyId(actor.agency)
-        async with self._work.begin() as tx:
+        async with on_record(self._work, actor, "verification:answer") as tx:
             if await custodian_of(tx, item_id, owner) is None:
                 raise NotFound
             reached = await hold_made_of(tx, item_id)

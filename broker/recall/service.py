@@ -6,6 +6,7 @@ from typing import Final
 
 from broker.audit.events import Actor, NoticeAcknowledged, NoticeLifted, NoticeRecorded
 from broker.audit.recorder import record
+from broker.audit.refusals import on_record
 from broker.grants import suspension
 from broker.items.descent import hold_made_of
 from broker.items.ownership import custodian_of, systems_of
@@ -40,7 +41,7 @@ class RecallService:
         on any of that are suspended, and there is a notice for every recipient on record.
         """
         owner = AgencyId(actor.agency)
-        async with self._work.begin() as tx:
+        async with on_record(self._work, actor, "notice:announce") as tx:
             if await custodian_of(tx, item_id, owner) is None:
                 raise NotFound
             affected = await hold_made_of(tx, item_id)
@@ -122,7 +123,7 @@ class RecallService:
 
     async def lift(self, actor: Actor, notice_id: str) -> Notice:
         """Take a notice back: grants that it suspended hold again, unless another notice still stands."""
-        async with self._work.begin() as tx:
+        async with on_record(self._work, actor, "notice:lift") as tx:
             notice = await repository.hold(tx, notice_id)
             if notice is None or notice.owner != actor.agency:
                 raise NotFound
@@ -152,7 +153,7 @@ class RecallService:
 
     async def acknowledge(self, actor: Actor, notice_id: str) -> int:
         """Note that the actor's agency has read a notice; how many copies it holds that were still open."""
-        async with self._work.begin() as tx:
+        async with on_record(self._work, actor, "notice:acknowledge") as tx:
             if not await repository.reaches(tx, notice_id, actor.agency):
                 raise NotFound
             copies = await repository.acknowledge(tx, notice_id, actor.agency, actor.sub, await tx.clock())

@@ -22,7 +22,7 @@ from broker.release.permission import ANSWERS, GRANTING, Part, PartState, Permis
 from broker.release.permission_repository import PermissionRepository
 from broker.release.permission_sight import as_seen_by
 from broker.release.permission_told import tell
-from broker.storage.unit_of_work import Transaction, UnitOfWork
+from broker.storage.unit_of_work import Transaction
 
 GRANT_LIFETIME: Final = timedelta(days=30)
 """How long an owner's answer permits, unless the owner said otherwise."""
@@ -49,8 +49,7 @@ class Answer:
 class AnswerService:
     """Takes owners' answers."""
 
-    def __init__(self, work: UnitOfWork, grants: GrantService, requests: PermissionRepository) -> None:
-        self._work = work
+    def __init__(self, grants: GrantService, requests: PermissionRepository) -> None:
         self._grants = grants
         self._requests = requests
 
@@ -58,7 +57,7 @@ class AnswerService:
         """An owner's answer. One that grants creates the grant, exactly for what was asked or for less."""
         if answer.decision not in ANSWERS:
             raise Invalid(f"an answer is one of {', '.join(sorted(ANSWERS))}", "/decision")
-        async with self._work.begin() as tx:
+        async with self._grants.act(actor, "answer") as tx:
             request = await self._requests.hold(tx, request_id)
             if request is None or as_seen_by(actor, request, policy.bundle.agencies) is None:
                 raise NotFound
@@ -111,6 +110,8 @@ class AnswerService:
 
 def _answerable(actor: Actor, request: PermissionRequest, answer: Answer) -> Part:
     """The open part that the actor answers; who may speak for the owner is the register's to check, and here, too."""
+    if actor.sub == request.requested_by:
+        raise Forbidden("the one who asked for a permission does not answer for its owner")
     officer = Role.RELEASE_OFFICER.value in actor.roles
     owner = answer.owner or (AgencyId(actor.agency) if officer else None)
     if owner is None:

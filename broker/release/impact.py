@@ -9,7 +9,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from broker.audit.events import Actor
 from broker.grants.service import GrantService
+from broker.kernel.errors import NotFound
 from broker.kernel.ids import AgencyId, GrantId, HeldReleaseId, ReleaseId
+from broker.release.reliance import may_know
 from broker.storage.unit_of_work import UnitOfWork
 
 MOST_RECIPIENTS: Final = 200
@@ -87,7 +89,9 @@ class ImpactService:
 
     async def of(self, actor: Actor, grant_id: str, after_release: str, after_held: str, limit: int) -> Impact:
         """What hangs on a grant, for those who may see it; NotFound for others, as for one that is not there."""
-        grant = await self._grants.read(actor, grant_id)
+        grant = (await self._grants.read(actor, grant_id)).grant
+        if not may_know(actor, grant):
+            raise NotFound
         about: dict[str, Any] = {"grant": grant.id, "limit": limit}
         async with self._work.begin() as tx:
             past = await tx.rows(_RELEASES, about | {"after": after_release})

@@ -4,8 +4,9 @@ from typing import Protocol
 
 from broker.audit.events import Actor, ExigentAnswered, ExigentRead
 from broker.audit.recorder import record
+from broker.audit.refusals import on_record
 from broker.jobs.outbox import Happened, Message, post
-from broker.kernel.errors import Conflict, NotFound
+from broker.kernel.errors import Conflict, Forbidden, NotFound
 from broker.kernel.ids import AgencyId
 from broker.kernel.words import Role
 from broker.release import exigent_repository as rows
@@ -30,11 +31,13 @@ class RatificationService:
 
     async def answer(self, actor: Actor, release_id: str, state: PartState, note: str | None) -> ExigentRelease:
         """The word of an owner's officer: ratified, while the copy may still be had; or refused."""
-        async with self._work.begin() as tx:
+        async with on_record(self._work, actor, "release:ratify") as tx:
             release = await rows.hold(tx, release_id)
             part = release.part_of(actor.agency) if release is not None else None
             if release is None or part is None:
                 raise NotFound
+            if actor.sub == release.requested_by:
+                raise Forbidden("the one who asked for a release does not answer for its owner")
             if part.state is not PartState.SILENT:
                 raise Conflict(f"this part is {part.state} already")
             now = await tx.clock()

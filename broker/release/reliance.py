@@ -30,6 +30,12 @@ class Reliance(BaseModel):
     address: str
 
 
+def may_know(actor: Actor, grant: Grant) -> bool:
+    """Whether what relied on a grant is the actor's to know: its owner's officers and auditors, and no liaison."""
+    officer = Role.RELEASE_OFFICER.value in actor.roles and actor.agency == grant.terms.owner
+    return officer or Role.AUDITOR.value in actor.roles
+
+
 class RelianceService:
     """Answers owners who have to know what was passed on because of a grant."""
 
@@ -38,8 +44,7 @@ class RelianceService:
 
     async def shown(self, actor: Actor, grant: Grant) -> tuple[Reliance, ...] | None:
         """Every release that relied on the grant, for the owner's officers and auditors; None for anybody else."""
-        officer = Role.RELEASE_OFFICER.value in actor.roles and actor.agency == grant.terms.owner
-        if not officer and Role.AUDITOR.value not in actor.roles:
+        if not may_know(actor, grant):
             return None
         async with self._work.begin() as tx:
             return await relied_on(tx, grant.id)

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+import structlog
+
 from broker.audit.events import CallbackRefused, service_actor
 from broker.audit.recorder import record
+from broker.kernel.clock import Clock
 from broker.kernel.ids import PartnerId, SearchId, is_opaque_id
 from broker.kernel.words import LegState
 from broker.partners.contract import OrderTerms, RedeliveryAsked, StillPending, Submitted
 from broker.partners.dispatch import Dispatcher
+from broker.partners.rate import Rate, RateLimit
 from broker.partners.registry import Registry
 from broker.search.model import Leg
 from broker.search.repository import SearchRepository
@@ -17,6 +21,11 @@ from broker.search.settling import Settling
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 CALLBACK: Final = service_actor("callback")
+ON_RECORD: Final = RateLimit(per_second=1.0, burst=100)
+"""Refused callbacks of one partner's name that are put on record by one process: anybody on the network may send them,
+and what is on record stays.
+"""
+_log = structlog.get_logger(__name__)
 
 
 class Taken(StrEnum):
@@ -38,7 +47,10 @@ class Callbacks:
         settling: Settling,
         dispatcher: Dispatcher,
         registry: Registry,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
+        self._refusals: dict[PartnerId, Rate] = {}
         self._work = work
         self._searches = searches
         self._settling = settling
@@ -76,7 +88,7 @@ class Callbacks:
         # What has not the shape of an id names nothing, and might hold what the database cannot even look for.
         held = await self._searches.hold_leg(tx, named) if is_opaque_id(named) else None
         if held is None or held[1].partner != partner_id:
-            await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason="unknown transaction"))
+            await self._record(tx, partner_id, "unknown transaction")
             return Taken.UNKNOWN
         leg = held[1]
         if leg.state.final:
@@ -84,11 +96,25 @@ class Callbacks:
         if leg.state is not LegState.PENDING:
             return Taken.NOT_YET
         if leg.task_id != query.get("taskId"):
-            await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason="foreign task"))
+            await self._record(tx, partner_id, "foreign task")
             return Taken.UNKNOWN
         return held
 
     async def refuse(self, partner_id: PartnerId, reason: str) -> None:
         """Record a callback that could not be shown to be the partner's."""
-        async with self._work.begin() as tx:
+        if self._room(partner_id):
+            async with self._work.begin() as tx:
+                await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason=reason))
+
+    async def _record(self, tx: Transaction, partner_id: PartnerId, reason: str) -> None:
+        if self._room(partner_id):
             await record(tx, CallbackRefused(actor=CALLBACK, partner=partner_id, reason=reason))
+
+    def _room(self, partner_id: PartnerId) -> bool:
+        """Whether one more refusal goes on record. Of a flood only so many do; the log says that there was one."""
+        now = self._clock.now()
+        left = self._refusals.get(partner_id, Rate(ON_RECORD.burst, now)).at_moment(ON_RECORD, now)
+        self._refusals[partner_id] = left.taken(1) if left.room else left
+        if left.room == 1:
+            _log.warning("callbacks_refused_beyond_record", partner=partner_id)
+        return bool(left.room)

@@ -4,14 +4,20 @@ The look runs only while somebody waits. What it finds changed is read anew by w
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
+from broker.audit.events import Actor
 from broker.search.model import Search
 from broker.storage.unit_of_work import UnitOfWork
 
+MOST_OPEN: Final = 50
+"""Answers that one caller may keep open in one process; each holds a connection, of which there are only so many."""
 _LOOK_SECONDS: Final = 0.1
 _MARKS: Final = """
 SELECT search_id, string_agg(partner || ' ' || state || ' ' || coalesce(reason, ''), E'\\n' ORDER BY partner COLLATE "C")
@@ -33,6 +39,7 @@ class SearchWatch:
         self._work = work
         self._waiters: dict[str, set[_Waiter]] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._open: Counter[tuple[str, str]] = Counter()
         self.closed = False
 
     def close(self) -> None:
@@ -41,6 +48,22 @@ class SearchWatch:
         for waiter in [one for waiters in self._waiters.values() for one in waiters]:
             if not waiter.told.done():
                 waiter.told.set_result(None)
+
+    def room(self, actor: Actor) -> bool:
+        """Whether the caller may keep one more answer open here."""
+        return self._open[actor.agency, actor.sub] < MOST_OPEN
+
+    @contextmanager
+    def seat(self, actor: Actor) -> Iterator[bool]:
+        """Keep an answer open; False, and nothing is kept, where the caller has as many as one may have."""
+        who, granted = (actor.agency, actor.sub), self.room(actor)
+        self._open[who] += granted
+        try:
+            yield granted
+        finally:
+            self._open[who] -= granted
+            if not self._open[who]:
+                del self._open[who]
 
     async def news(self, search: Search, seconds: float) -> bool:
         """Wait until the search stands otherwise than as given, at most so long; whether it does."""

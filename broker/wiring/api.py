@@ -83,7 +83,7 @@ def _services(held: Parts) -> Services:
         participants=ParticipantService(work, clock),
         searches=SearchService(work, held.searches, held.jobs, clock),
         watch=SearchWatch(work),
-        callbacks=Callbacks(work, held.searches, held.settling, held.dispatcher, held.registry),
+        callbacks=Callbacks(work, held.searches, held.settling, held.dispatcher, held.registry, clock),
         door=door,
         reviews=ReviewService(work, door),
         verifications=VerificationService(work, door),

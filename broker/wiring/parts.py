@@ -131,7 +131,7 @@ async def parts(settings: Settings, kind: ProcessKind) -> AsyncIterator[Parts]:
                 permissions=PermissionService(work, door, asked),
                 releases=releases,
                 held_releases=HeldReleaseService(work, releases, lambda: policies.current),
-                answers=AnswerService(work, grants, asked),
+                answers=AnswerService(grants, asked),
                 receivers=receivers,
                 courier=Courier(work, transport, receivers),
                 presence=Presence(work, kind, lambda: _digests(policies, kind), counts.told),

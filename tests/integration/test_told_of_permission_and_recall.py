@@ -56,7 +56,7 @@ def asking(place: Workplace, requests: type[PermissionRepository] = PermissionRe
     repository = requests(Sealer(OUTER_KEY))
     return (
         PermissionService(place.work, place.door, PermissionRepository(Sealer(OUTER_KEY))),
-        AnswerService(place.work, place.grants, repository),
+        AnswerService(place.grants, repository),
     )
 
 

@@ -106,7 +106,7 @@ class Desk:
     def callbacks(self) -> Callbacks:
         """What the API does with partners' late answers."""
         dispatcher = Dispatcher(self.registry, self.transport)
-        return Callbacks(self.work, self.searches, self.settling, dispatcher, self.registry)
+        return Callbacks(self.work, self.searches, self.settling, dispatcher, self.registry, self.clock)
 
     async def accept(self, *partners: str, seconds: float = 10.0) -> SearchId:
         """A search of these partners, accepted just now."""

@@ -15,6 +15,7 @@ from broker.api.multipart import read_search
 from broker.api.schemas.searches import SearchBody, SearchList, SearchReply, search_reply
 from broker.api.services import Services
 from broker.api.strict_bodies import StrictRoute
+from broker.kernel.errors import TooMany
 from broker.policy.question import Act
 from broker.search.model import CallerStanding, Search
 from broker.search.probe import draw_anew
@@ -91,13 +92,16 @@ async def read_search_status(
     held: ServicesDep,
     wait: Annotated[float, Query(ge=0, le=86_400, allow_inf_nan=False)] = 0.0,
 ) -> SearchReply:
-    """A search as it stands; with `wait`, as soon as every leg is final, or after that many seconds, 60 at most."""
+    """A search as it stands; with `wait`, as soon as every leg is final, or after that many seconds, 60 at most, or at once
+    where the caller waits for fifty answers already.
+    """
     search = await held.searches.read(caller.actor, search_id)
     clock = asyncio.get_running_loop().time
     ends = clock() + min(wait, _LONGEST_WAIT)
-    while not (_finished(search) or held.watch.closed) and (left := ends - clock()) > 0:
-        if await held.watch.news(search, left):
-            search = await held.searches.glance(caller.actor, search_id) or search
+    with held.watch.seat(caller.actor) as granted:
+        while granted and not (_finished(search) or held.watch.closed) and (left := ends - clock()) > 0:
+            if await held.watch.news(search, left):
+                search = await held.searches.glance(caller.actor, search_id) or search
     return search_reply(search)
 
 
@@ -110,11 +114,13 @@ async def follow_search(
 ) -> Response:
     """The search as server-sent events: one `search` event at once, and one whenever a leg has changed, until every
     leg is final, the token has expired, or fifteen minutes are over. Each event is the whole search, so `Last-Event-ID`
-    leaves out what has been seen; 204 if that was the last one.
+    leaves out what has been seen; 204 if that was the last one. 429 where the caller has fifty of them open already.
     """
     search = await held.searches.read(caller.actor, search_id)
     if _finished(search) and _event_id(search_reply(search).model_dump_json()) == last:
         return Response(status_code=204)
+    if not held.watch.room(caller.actor):
+        raise TooMany("close a stream before you open another one")
     return StreamingResponse(
         _events(search, caller, held, last), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
     )
@@ -129,6 +135,14 @@ async def cancel_search(
 
 
 async def _events(search: Search, caller: Caller, held: Services, said: str | None) -> AsyncIterator[str]:
+    with held.watch.seat(caller.actor) as granted:
+        # Those that came in the same moment may have taken the last place.
+        if granted:
+            async for piece in _told(search, caller, held, said):
+                yield piece
+
+
+async def _told(search: Search, caller: Caller, held: Services, said: str | None) -> AsyncIterator[str]:
     clock = asyncio.get_running_loop().time
     ends = clock() + min(_LONGEST_STREAM, caller.seconds_left(held.clock.now()))
     yield "retry: 1000\n\n"

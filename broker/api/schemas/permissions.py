@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from broker.api.schemas.duties import DutyList
 from broker.api.schemas.grants import EvidenceBody
-from broker.api.schemas.words import Body, Flag, Line, Moment, Pointer, Reply, Text, Whole, Word
+from broker.api.schemas.words import Body, Flag, Line, Moment, Pointer, Reply, Storable, Text, Whole, Word
 from broker.grants.model import Evidence
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PermissionRequestId, PurposeId
 from broker.kernel.words import Action, ItemKind
@@ -28,7 +28,7 @@ class NewPermissionRequest(Body):
     purpose: Word
     case_id: Word
     fields: Annotated[list[Pointer], Field(min_length=1, max_length=100)] | None = None
-    justification: Annotated[str, Field(max_length=5000)] = ""
+    justification: Annotated[Storable, Field(max_length=5000)] = ""
     expires_at: Moment | None = None
 
     def question(self) -> Question:

@@ -49,6 +49,8 @@ def _storable_moment(moment: datetime) -> datetime:
         raise ValueError("is outside the years that can be kept") from None
 
 
+Storable = Annotated[str, AfterValidator(_storable)]
+"""A text that the database can keep; it may be empty."""
 Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_storable), AfterValidator(_exact)]
 """An id or a code."""
 Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable), AfterValidator(_exact)]

@@ -197,3 +197,10 @@ def test_a_changed_file_is_refused_or_is_exactly_another_one(at, change):
 def test_no_bytes_raise_anything_else(content):
     with contextlib.suppress(NotAFile):
         itl.read(content)
+
+
+def test_a_field_of_nothing_but_separators_is_too_much_before_it_is_taken_apart():
+    for separator in (RS, US):
+        content = raw(1, "1.002:0500", f"1.003:{separator * 900_000}")
+        assert fault_of(content) is Fault.TOO_MUCH
+    assert fault_of(raw(1, *["1.002:x"] * 100_000)) is Fault.TOO_MUCH

@@ -2,6 +2,7 @@
 
 import pytest
 
+from broker.policy.question import GRANTING
 from broker.policy.source import from_files
 from tests.support.policy_files import appended, edited, faults_of, lean, shipped
 
@@ -148,8 +149,8 @@ def test_a_huge_file_and_too_many_rows_are_refused() -> None:
 
 
 def test_an_admin_may_never_grant() -> None:
-    for act in ("grant_record", "grant_confirm", "grant_revoke", "permission_decide"):
-        assert "an admin may never grant" in "\n".join(faults_of(appended("access.csv", f"p, admin, {act}")))
+    for act in GRANTING:
+        assert "an admin may never grant" in "\n".join(faults_of(appended("access.csv", f"p, admin, {act.value}")))
 
 
 def test_access_rows_are_held_to_the_closed_lists() -> None:
