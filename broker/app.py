@@ -31,6 +31,7 @@ from broker.api.routes import (
     service,
     verifications,
 )
+from broker.api.traced import Traced
 from broker.settings import Settings
 from broker.wiring.api import api_services
 
@@ -85,6 +86,7 @@ def bare_app() -> FastAPI:
     )
     for module in (*modules, notifications, service, callbacks, health):
         app.include_router(module.router)
+    app.add_middleware(Traced)
     app.add_middleware(BodyLimit, ordinary=_ORDINARY_BODY, with_probe=BODY_BYTES)
     describe(app)
     return app

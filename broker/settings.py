@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     """Where partners and callers reach the API, when that is not http://host:port."""
     drain_seconds: float = Field(default=0.0, ge=0, le=60, allow_inf_nan=False)
     """How long a process that was asked to end still takes calls, and says that it is not ready."""
+    traces: bool = False
+    """Whether traces are exported, as OTEL_* variables say; needs the extra `otel`."""
     home: Annotated[Path, AfterValidator(_absolute)] = Field(default=Path(".broker"), validate_default=True)
     """Folder for keys, blobs and the embedded database."""
     database_url: DatabaseUrl | None = Field(default=None, repr=False)

@@ -20,6 +20,7 @@ from typing import Final, Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
+from opentelemetry.trace import SpanKind
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result
 from tenacity.wait import wait_random_exponential
 
@@ -27,6 +28,7 @@ from broker.kernel import strict_json
 from broker.kernel.retry_after import retry_after
 from broker.kernel.strict_json import Json, NotStrictJson
 from broker.kernel.wire import Health, Octets, WireFailure, WireFault, WireReply
+from broker.tracing import span, tell
 
 MAX_CALLS: Final = 30
 """Calls that one dispatch may make, retries included: an adapter in a loop ends here."""
@@ -265,6 +267,11 @@ class Wire:
 
     async def _exchange(self, request: httpx.Request, *, repeat: bool) -> WireReply:
         await self._budget.spend(repeat=repeat)
+        with span("partner call", SpanKind.CLIENT):
+            tell(request.headers)
+            return await self._ended(request)
+
+    async def _ended(self, request: httpx.Request) -> WireReply:
         try:
             reply = await self._within_time(request)
         except WireFailure as failure:

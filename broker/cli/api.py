@@ -14,8 +14,10 @@ from broker.storage.embedded import Endpoint, attach
 def command(fd: Annotated[int, typer.Option()]) -> None:
     """Answer calls on a socket that `broker serve` has made."""
     from broker.app import create_app
+    from broker.wiring.traces import provide
 
     settings = load_settings()
+    provide(settings)
     with inherited(fd) as sock:
         app = create_app(with_database(settings, _endpoint(settings)))
         answer(app, sock, app.state.ending.begin, settings.drain_seconds)

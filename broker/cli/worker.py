@@ -40,8 +40,10 @@ def _check(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
+    from broker.wiring.traces import provide
     from broker.wiring.worker import run_worker
 
+    provide(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for which in (signal.SIGTERM, signal.SIGINT):

@@ -10,6 +10,8 @@ import random
 from datetime import UTC, timedelta
 from typing import Final
 
+from opentelemetry.trace import SpanKind
+
 from broker.audit.events import LegSent, service_actor
 from broker.audit.recorder import record
 from broker.kernel.clock import Clock
@@ -38,6 +40,7 @@ from broker.search.recheck import Recheck
 from broker.search.repository import SearchRepository
 from broker.search.settling import CIRCUIT_OPEN, Settling
 from broker.storage.unit_of_work import UnitOfWork
+from broker.tracing import Fact, span
 
 WORKER: Final = service_actor("worker")
 _GROWTH: Final = 1.5
@@ -88,6 +91,11 @@ class LegAsking:
         """Ask, or ask about, one leg; afterwards it has ended or is due at another time."""
         async with self._work.begin() as tx:
             search = await self._searches.read(tx, admitted.lease.search_id)
+        facts = {Fact.PARTNER: str(admitted.lease.partner)}
+        with span("leg", SpanKind.CONSUMER, facts, parent=search.traceparent if search is not None else None):
+            await self._look_after(search, admitted)
+
+    async def _look_after(self, search: Search | None, admitted: Admitted) -> None:
         leg = _leg_of(search, admitted)
         partner = self._registry.find(admitted.lease.partner)
         health: Health | None = None

@@ -82,6 +82,8 @@ class Search(_Value):
     deadline_at: AwareDatetime
     terms: SearchTerms
     legs: tuple[Leg, ...]
+    traceparent: str | None = None
+    """The trace that it belongs to, so that its legs are seen in it; never shown to callers."""
 
     @property
     def status(self) -> SearchStatus:

@@ -15,6 +15,7 @@ from broker.search.tables import LegRow, ProbeRow, QuarantineRow, SearchRow
 from broker.storage.columns import table
 from broker.storage.sealing import Sealed, Sealer
 from broker.storage.unit_of_work import Transaction
+from broker.tracing import current
 
 _SEARCHES = table(SearchRow)
 _LEGS = table(LegRow)
@@ -49,6 +50,7 @@ class SearchRepository:
                 exigent=terms.exigent,
                 training_valid=training_valid,
                 terms=terms.model_dump(mode="json"),
+                traceparent=current(),
             )
         )
         await tx.execute(
@@ -166,6 +168,7 @@ def _search(row: Any, legs: tuple[Leg, ...]) -> Search:
         deadline_at=row.deadline_at,
         terms=SearchTerms.model_validate(row.terms, strict=False),
         legs=legs,
+        traceparent=row.traceparent,
     )
 
 

@@ -30,6 +30,8 @@ class SearchRow(SQLModel, table=True):
     exigent: bool
     training_valid: bool
     terms: dict[str, Any] = Field(sa_column=document())
+    traceparent: str | None
+    """The trace that its acceptance belongs to, where one is made; a random number."""
 
 
 class LegRow(SQLModel, table=True):

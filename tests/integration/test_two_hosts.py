@@ -30,7 +30,7 @@ class Hosts:
         self.home = folder / "home"
         self.fleets: dict[str, Fleet] = {}
         for host in net.hosts:
-            urls = {name: f"http://{net.partners_at(host)}:{port}" for name, port in ports.items()}
+            urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
             address = net.database_at(host)
             settings = variables(
                 self.home,
@@ -73,8 +73,16 @@ class Hosts:
     def completes(self, search: str, seconds: float = 40.0) -> bool:
         return eventually(lambda: [state for state, _ in self.legs(search)] == ["answered"] * len(PARTNERS), seconds)
 
+    def workers(self) -> int:
+        with psycopg.connect(self.database.owner_url) as owner:
+            return len(owner.execute("SELECT FROM process WHERE kind = 'worker'").fetchall())
+
     def said(self) -> Any:
-        return {host: fleet.said()[-1500:] for host, fleet in self.fleets.items()}
+        with psycopg.connect(self.database.owner_url) as owner:
+            legs = owner.execute(
+                "SELECT partner, state, reason, calls FROM search_leg ORDER BY requested_at"
+            ).fetchall()
+        return legs, {host: fleet.said()[-1500:] for host, fleet in self.fleets.items()}
 
 
 def searched(asking: Asking, case: str) -> str:
@@ -99,6 +107,7 @@ def test_a_host_that_is_cut_off_says_so_and_the_other_serves_on(fresh_postgres: 
                 fleet.start(f"{name}-{host}")
         assert eventually(lambda: all(hosts.answers(host) for host in "ab"), 90), hosts.said()
         assert eventually(lambda: [hosts.ready(host) for host in "ab"] == [200, 200], 30), hosts.said()
+        assert eventually(lambda: hosts.workers() == 2, 60), hosts.said()
         at_a, at_b = hosts.asking("a"), hosts.asking("b")
         case = at_a.case()
         assert hosts.completes(searched(at_a, case)), hosts.said()

@@ -22,9 +22,12 @@ import pytest
 _RELAY = """
 import asyncio, sys
 
-async def relay(path, reader, writer):
+async def relay(target, reader, writer):
     try:
-        there = await asyncio.open_unix_connection(path)
+        if target.startswith("/"):
+            there = await asyncio.open_unix_connection(target)
+        else:
+            there = await asyncio.open_connection(*target.split(":"))
     except OSError:
         writer.close()
         return
@@ -40,8 +43,8 @@ async def relay(path, reader, writer):
 
 async def main():
     for place in sys.argv[1:]:
-        address, port, path = place.split("=", 2)
-        await asyncio.start_server(lambda r, w, path=path: relay(path, r, w), address, int(port))
+        address, port, target = place.split("=", 2)
+        await asyncio.start_server(lambda r, w, target=target: relay(target, r, w), address, int(port))
     print("ready", flush=True)
     await asyncio.Event().wait()
 
@@ -131,23 +134,34 @@ def network(*hosts: str) -> Iterator[Network]:
 
 @contextmanager
 def relays(there: Network, database: Path, partners: Mapping[str, str], folder: Path) -> Iterator[dict[str, int]]:
-    """Hand connections to the middle on to *database* and to the *partners*' URLs; each partner's port there."""
+    """Hand connections to the middle on to *database* and to the *partners*' URLs; each partner's port.
+
+    A partner that is not on the same machine is asked by https only, so each host has a relay of its own besides, from
+    the same port of its loopback to the middle.
+    """
     ports = {name: PARTNERS + number for number, name in enumerate(partners)}
     with _bridges({folder / f"{name}.sock": url for name, url in partners.items()}):
         # To every address, also one that is taken away and given back later.
         places = [f"0.0.0.0={DATABASE}={database}"]
         places += [f"0.0.0.0={port}={folder / f'{name}.sock'}" for name, port in ports.items()]
-        command = ["nsenter", f"--net=/run/netns/{there.middle}", sys.executable, "-c", _RELAY, *places]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        with ExitStack() as opened:
+            opened.enter_context(_relaying(there.middle, places))
+            for host, name in there.names.items():
+                onward = [f"127.0.0.1={port}={there.partners_at(host)}:{port}" for port in ports.values()]
+                opened.enter_context(_relaying(name, onward))
+            yield ports
+
+
+@contextmanager
+def _relaying(namespace: str, places: list[str]) -> Iterator[None]:
+    command = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", _RELAY, *places]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            yield ports
+            yield
         finally:
             process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
 
 
 @contextmanager
