@@ -207,6 +207,8 @@ class _Deliberation:
         civil = purpose in self.facts.trees.civil
         if exigency is None or question.action is not Action.RELEASE or civil or request.hops:
             return False
+        if exigency.until is not None and owner not in exigency.told:
+            return False  # It permitted this by a grant, which is gone, and was never asked to speak about a danger.
         if owner in exigency.refused:
             self._against(ReasonCode.EXIGENT_REFUSED, owner, f"{owner} has refused this exigent release")
         elif owner not in exigency.ratified and exigency.until is not None and not self.facts.now < exigency.until:

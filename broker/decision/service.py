@@ -11,8 +11,8 @@ from broker.audit.events import Actor
 from broker.decision.holding import Holdings, NothingHeld, within
 from broker.decision.journal import Channel, Judgement, record_judgement, record_unknown
 from broker.decision.loader import Loader
-from broker.decision.model import Deny, Exigency, Permit, Question, Reason
-from broker.decision.sight import Explain, Sight
+from broker.decision.model import Decision, Deny, Exigency, Permit, Question, Reason
+from broker.decision.sight import Explain, Look, Sight
 from broker.items.excerpt import excerpt
 from broker.items.handing_out import hand_out
 from broker.items.model import Content, Item, Source
@@ -204,7 +204,8 @@ class DecisionService:
     ) -> Judgement | None:
         """Decide an earlier release anew, before its copy is handed out or its answer repeated.
 
-        What that release itself counted is not counted against it. None only when the item is gone.
+        What that release itself counted is not counted against it. None when the item is gone, or when the side that
+        made the release may not come any more to what the copy was made of.
         """
         policy = await self._loader.policy(tx, lock=True)
         stored = await self._loader.item(tx, item_id, lock=True)
@@ -212,6 +213,14 @@ class DecisionService:
             return None
         # It was made, so its fields led somewhere, and a content never changes.
         question = _wish_question(asker, stored.item, wish, hops, resolved=True)
+        if actor.agency != wish.recipient and policy is not None:
+            look = await self._sight.look(tx, actor, stored, policy, lock=True, copies=True, then=question)
+            seen = look.judgement
+            if seen.outcome and not within(wish.fields, look.fields):
+                seen = replace(seen, outcome=Deny(reasons=(_NOT_HELD,), missing=()))
+            if not seen.outcome:
+                await record_judgement(tx, actor, seen, "view")
+                return None
         judgement = await self._sight.judge(tx, question, stored, policy, lock=True, counted=counted)
         await record_judgement(tx, actor, judgement, "package", release)
         return judgement
@@ -250,7 +259,7 @@ class DecisionService:
             for_use=lock,
             explain=Explain.WHAT_WAS if look.by_copy else Explain.IN_FULL,
         )
-        judgement = replace(judgement, holdings=look.judgement.holdings)
+        judgement = replace(judgement, holdings=look.judgement.holdings, outcome=_no_later(judgement.outcome, look))
         if look.fields is not None and not (resolved and within(wish.fields, look.fields)):
             # Whoever holds a part is told nothing of the rest, so this alone and not who else would have to be asked.
             judgement = replace(judgement, outcome=Deny(reasons=(_NOT_HELD,), missing=()))
@@ -259,6 +268,13 @@ class DecisionService:
             return Asked(judgement, None)
         content = _limited(stored.open(), look.fields)
         return Asked(judgement, Released(_DOOR, content, judgement, look.judgement, look.fields))
+
+
+def _no_later(outcome: Decision, look: Look) -> Decision:
+    """A copy of what somebody holds is to be gone when what they hold has to be."""
+    if look.purge_by is None or not isinstance(outcome, Permit):
+        return outcome
+    return outcome.model_copy(update={"purge_by": min(look.purge_by, outcome.purge_by or look.purge_by)})
 
 
 def _limited(content: Content, fields: tuple[str, ...] | None) -> Content:

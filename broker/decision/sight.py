@@ -6,6 +6,7 @@ any one suffices. What was written from holdings is looked at while every releas
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
@@ -60,6 +61,8 @@ class Look:
     """How many releases lie between the component that asked and the caller."""
     by_copy: bool = False
     """Whether the caller has a copy of it and may not look at the item itself."""
+    purge_by: datetime | None = None
+    """By when what the caller holds has to be gone, where an owner said so."""
 
 
 class Sight:
@@ -78,10 +81,12 @@ class Sight:
         *,
         lock: bool,
         for_use: bool = False,
-        counted: frozenset[GrantId] = frozenset(),
+        counted: frozenset[GrantId] | None = None,
         explain: Explain | None = Explain.WHAT_WAS,
     ) -> Judgement:
         """Decide one question. What is relied on is locked, unless nothing is promised.
+
+        *counted* is None but for a release that was made before: then, the grants whose use by it was counted.
 
         Without *explain* a refusal says only whose permission is missing.
         """
@@ -90,8 +95,11 @@ class Sight:
             digest, at = "unavailable", await tx.clock()
         else:
             facts = await self._loader.facts(
-                tx, question, stored, policy, lock=lock, for_use=for_use, already_counted=counted
+                tx, question, stored, policy, lock=lock, for_use=for_use, already_counted=counted or frozenset()
             )
+            if counted is not None:
+                # Its uses were counted when it was made; another permission's are spent on what is made, not on this.
+                facts.grants = tuple(g for g in facts.grants if g.terms.max_uses is None or g.id in counted)
             outcome = gate.decide(question, facts, policy.engine, _alarm)
             if explain is not None and isinstance(outcome, Deny) and outcome.missing:
                 facts = await self._loader.with_past(tx, question, stored, facts, near=explain is Explain.IN_FULL)
@@ -130,12 +138,12 @@ class Sight:
         for holding in direct:
             again = await self._again(tx, actor, holding, stored, policy, lock=lock)
             if isinstance(again.outcome, Permit):
-                return Look(
-                    _resting(seen, again.outcome, (holding.release,)), holding.fields, holding.hop, by_copy=True
-                )
+                rests = _resting(seen, again.outcome, (holding.release,))
+                return Look(rests, holding.fields, holding.hop, by_copy=True, purge_by=holding.purge_by)
         written = await self._written(tx, actor, stored, policy, behind, items, lock=lock) if behind else None
         if written is not None:
-            return Look(_resting(seen, written, tuple(one.release for one in behind)), None, _longest(behind))
+            rests = _resting(seen, written, tuple(one.release for one in behind))
+            return Look(rests, None, _longest(behind), purge_by=_earliest(behind))
         return Look(seen, None, 0)
 
     async def _behind(self, tx: Transaction, agency: AgencyId, item: Item) -> tuple[Holding, ...]:
@@ -274,6 +282,10 @@ def _resting(seen: Judgement, outcome: Permit, releases: tuple[ReleaseId, ...]) 
 def _longest(holdings: tuple[Holding, ...]) -> int:
     # What is made of all of them has come as far as the one that came furthest.
     return max(one.hop for one in holdings)
+
+
+def _earliest(holdings: tuple[Holding, ...]) -> datetime | None:
+    return min((one.purge_by for one in holdings if one.purge_by is not None), default=None)
 
 
 def _union(permits: list[Permit]) -> Permit:

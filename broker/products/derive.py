@@ -5,7 +5,7 @@ that uses one place of a source has the owners of that place; a part that uses t
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -16,11 +16,11 @@ from broker.audit.recorder import record
 from broker.cases.service import find as find_case
 from broker.decision.holding import within
 from broker.decision.service import DecisionService, Released
+from broker.grants import duties
 from broker.grants import repository as grants
 from broker.grants.model import Terms
 from broker.items.handing_out import hand_out
 from broker.items.model import Content, Item, Source
-from broker.items.ownership import owners_of
 from broker.items.projection import PointerUnresolved, resolve
 from broker.items.writer import ItemWriter
 from broker.kernel.errors import BrokerError, Conflict, Invalid, NotFound
@@ -76,7 +76,7 @@ class DeriveService:
         """Write *draft*. A source that the author may not view is not found, whether it exists or not."""
         check_form(draft)
         async with self._work.begin() as tx:
-            known = await self._recognise(tx, AgencyId(actor.agency), draft)
+            known = await self.recognise(tx, AgencyId(actor.agency), draft)
             sources = await self.open_sources(tx, actor, known)
             # What the door answered is on record and has to stay there, so a refusal is raised after this block.
             # Whoever names a source that they may not view hears nothing else, whatever else is wrong.
@@ -90,23 +90,19 @@ class DeriveService:
             raise answer
         return answer
 
-    async def _recognise(self, tx: Transaction, component: AgencyId, draft: Draft) -> Draft:
-        """The draft with the sources that its title, and parts that name nobody else's, turn out to have.
+    async def recognise(self, tx: Transaction, component: AgencyId, draft: Draft) -> Draft:
+        """The draft with the sources that its parts, and what stands beside them, turn out to have.
 
         They are looked for among what the author's own component was given, so that nobody learns of anything else.
+        To name one source beside another owner's words does not make them that source's.
         """
-        owners = await owners_of(tx, {source.item for part in draft.parts for source in part.sources})
         parts = []
         for n, part in enumerate(draft.parts):
-            found: list[Source] = []
-            # Naming something of one's own beside another's words does not make them one's own.
-            if all(owners.get(source.item, frozenset()) <= {component} for source in part.sources):
-                found += await self._items.recognise(tx, component, part.text)
-            if n == 0:
-                found += await self._items.recognise(tx, component, draft.title)
+            beside = (draft.title, *draft.left_out) if n == 0 else ()
+            found = [one for text in (part.text, *beside) for one in await self._items.recognise(tx, component, text)]
             if len(found) > _MOST_SOURCES:
                 raise Invalid("this stands in very many items that your component was given; name the one it is from")
-            added = tuple(one for one in dict.fromkeys(found) if one not in part.sources)
+            added = tuple(one for one in dict.fromkeys(found) if not any(map(_holds(one), part.sources)))
             parts.append(part.model_copy(update={"sources": (*part.sources, *added)}))
         return draft.model_copy(update={"parts": tuple(parts)})
 
@@ -220,6 +216,18 @@ def _written_from(draft: Draft, sources: Mapping[ItemId, Lineage], own: Lineage)
     return written([*taken, taken_into(own, own_parts, _BESIDE)], places)
 
 
+def _holds(one: Source) -> Callable[[Source], bool]:
+    """Whether a source that is named is the one that was found, or holds it."""
+
+    def holds(named: Source) -> bool:
+        whole = named.selector is None
+        return named.item == one.item and (
+            whole or (one.selector is not None and within((one.selector,), (named.selector or "",)))
+        )
+
+    return holds
+
+
 def _added(draft: Draft, known: Draft) -> tuple[str, ...]:
     named = {source.item for part in draft.parts for source in part.sources}
     return tuple(sorted({source.item for part in known.parts for source in part.sources} - named))
@@ -228,7 +236,8 @@ def _added(draft: Draft, known: Draft) -> tuple[str, ...]:
 def _under(marking: Marking, terms: Terms) -> Marking:
     if marking.owner != terms.owner:
         return marking
-    return marking.model_copy(update={"caveats": tuple(sorted({*marking.caveats, *terms.caveats}))})
+    caveats = {*marking.caveats, *terms.caveats, *duties.attached(terms.duties)}
+    return marking.model_copy(update={"caveats": tuple(sorted(caveats))})
 
 
 def _check_selectors(draft: Draft, opened: dict[ItemId, Released]) -> None:

@@ -86,11 +86,12 @@ class LeadService:
     async def act(self, actor: Actor, lead_id: str, deed: Deed, policy: PolicySnapshot) -> ActionRecord:
         """Record what was done on the strength of a lead, if it might be."""
         async with self._work.begin() as tx:
-            opened = await self._derive.open_sources(tx, actor, _draft(ItemId(lead_id), CaseId(""), deed))
+            draft = await self._recognised(tx, AgencyId(actor.agency), _draft(ItemId(lead_id), CaseId(""), deed), deed)
+            opened = await self._derive.open_sources(tx, actor, draft)
             # What the door answered is on record and has to stay there, so a refusal is raised after this block.
             answer: ActionRecord | BrokerError = NotFound()
             if opened is not None:
-                answer = await attempt(tx, self._act(tx, actor, opened, ItemId(lead_id), deed, policy))
+                answer = await attempt(tx, self._act(tx, actor, opened, ItemId(lead_id), deed, draft, policy))
         if isinstance(answer, BrokerError):
             raise answer
         return answer
@@ -121,6 +122,17 @@ class LeadService:
                 found.append(_action(shown.item, row.lead_id, row.corroborations, row.independent))
         return tuple(found)
 
+    async def _recognised(self, tx: Transaction, component: AgencyId, draft: Draft, deed: Deed) -> Draft:
+        """The record with the sources that its words turn out to have, looked for as they were given."""
+        told = (deed.description, *(f"{one.description}\n{one.where or ''}" for one in deed.corroborations))
+        bare = tuple(part.model_copy(update={"text": text}) for part, text in zip(draft.parts, told, strict=True))
+        known = await self._derive.recognise(tx, component, draft.model_copy(update={"parts": bare}))
+        parts = tuple(
+            part.model_copy(update={"sources": found.sources})
+            for part, found in zip(draft.parts, known.parts, strict=True)
+        )
+        return draft.model_copy(update={"parts": parts})
+
     async def _act(
         self,
         tx: Transaction,
@@ -128,6 +140,7 @@ class LeadService:
         opened: dict[ItemId, Released],
         lead_id: ItemId,
         deed: Deed,
+        draft: Draft,
         policy: PolicySnapshot,
     ) -> ActionRecord:
         lead = opened[lead_id]
@@ -140,7 +153,7 @@ class LeadService:
         count = await self._count_independent(tx, lead_id, deed)
         if not count:
             raise Invalid(_ALONE, "/corroborations")
-        draft = _draft(lead_id, lead.item.case_id, deed)
+        draft = draft.model_copy(update={"case_id": lead.item.case_id})
         item = await self._derive.write(tx, actor, draft, opened, policy.bundle.purposes)
         made = _action(item, lead_id, len(deed.corroborations), count)
         counted = {"corroborations": made.corroborations, "independent": made.independent}

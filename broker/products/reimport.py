@@ -64,6 +64,8 @@ class ImportService:
         opened = await self._derive.open_sources(tx, actor, whole)
         if opened is None:
             return Conflict(NOT_ANY_MORE)
+        if any(source.selector is None and opened[source.item].fields is not None for source in sources):
+            return Conflict(NOT_ANY_MORE)  # All of it was given once, and a part is all that is still held.
         made = await attempt(tx, self._derive.write(tx, actor, _draft(sources, opened, case_id), opened, purposes))
         if isinstance(made, Item):
             await record(tx, ItemRecognised(actor=actor, item_id=made.id, sources=tuple(sorted(opened))))

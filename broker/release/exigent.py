@@ -67,4 +67,5 @@ class ExigentRelease(_Value):
             until=self.until,
             ratified=tuple(part.owner for part in self.parts if part.state is PartState.RATIFIED),
             refused=tuple(part.owner for part in self.parts if part.state is PartState.REFUSED),
+            told=tuple(part.owner for part in self.parts),
         )

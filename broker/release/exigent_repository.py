@@ -31,6 +31,14 @@ _PARTS_OF: Final = "SELECT * FROM exigent_part WHERE release_id = ANY (%s) ORDER
 # An answer that is under way is waited for: whoever reads them held sees what it says, or goes before it.
 _PARTS_HELD: Final = _PARTS_OF + " FOR SHARE"
 _PARTS_FOR_ANSWER: Final = _PARTS_OF + " FOR UPDATE"
+# What was refused of a list was refused of all that is made of it; a part that is being answered is waited for.
+_SAID_BEFORE: Final = """
+SELECT p.owner, p.state FROM exigent_part p JOIN release r ON r.id = p.release_id
+WHERE r.recipient = %(recipient)s AND (r.item_id = %(item)s OR EXISTS (
+    SELECT FROM item_root a JOIN item_root b ON b.root_id = a.root_id
+    WHERE a.item_id = r.item_id AND b.item_id = %(item)s))
+ORDER BY p.release_id, p.owner FOR SHARE OF p
+"""
 
 
 async def add(tx: Transaction, release: ReleaseId, danger: str, until: datetime, owners: Sequence[AgencyId]) -> None:
@@ -48,6 +56,12 @@ async def read(tx: Transaction, release_id: str, *, held: bool = False) -> Exige
 async def hold(tx: Transaction, release_id: str) -> ExigentRelease | None:
     """An exigent release, its parts locked for an answer."""
     return await _one(tx, release_id, _PARTS_FOR_ANSWER)
+
+
+async def refused_before(tx: Transaction, item: str, recipient: str) -> tuple[AgencyId, ...]:
+    """Owners who have refused that recipient this, or something of the same lists, in danger before."""
+    said = await tx.rows(_SAID_BEFORE, {"item": item, "recipient": recipient})
+    return tuple(sorted({AgencyId(part.owner) for part in said if part.state == PartState.REFUSED.value}))
 
 
 async def page(

@@ -46,7 +46,9 @@ class ReleaseService:
     async def dry_run(self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot) -> Judgement:
         """What would be decided now. Nothing but the audit changes."""
         await self.check(actor, request, policy)
-        judgement = await self._door.dry_run(actor, request.item, _wish(request))
+        async with self._work.begin() as tx:
+            wish = await _wish_in_full(tx, request)
+        judgement = await self._door.dry_run(actor, request.item, wish)
         if judgement is None:
             raise NotFound
         return judgement
@@ -94,20 +96,11 @@ class ReleaseService:
         The recipient's side has to have accepted its caveats; the side that made it may look at what it made.
         """
         async with self._work.begin() as tx:
-            release = await self._visible(tx, actor, release_id)
-            if release is None:
-                raise NotFound
-            judgement = await self._again(tx, actor, release)
-            if judgement is None:
-                raise NotFound
-            if not judgement.outcome:
-                return await self._refused(tx, actor, release, judgement)
-            if actor.agency != release.component and not release.open_to_recipient:
-                await record(tx, PackageWithheld(actor=actor, release_id=release.id))
-                return NotAccepted(release)
-            await record(tx, ReleaseRead(actor=actor, release_id=release.id))
-            package = await self._releases.package(tx, release)
-            return package | {"item": package["item"] | _said(await self._left_out(tx, actor, release))}
+            answer = await self._package_within(tx, actor, release_id)
+        # What was decided is on record before the caller hears of it.
+        if answer is None:
+            raise NotFound
+        return answer
 
     async def check(self, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot) -> None:
         """What does not depend on the item, so that its answer tells nothing about the item."""
@@ -133,7 +126,7 @@ class ReleaseService:
         *actor* is whose act it is, *requested_by* the person who asked for it. None where there is no such item.
         """
         release_id = ReleaseId(new_id("rel"))
-        asked = await self._door.pass_on(tx, actor, request.item, _wish(request), release_id)
+        asked = await self._door.pass_on(tx, actor, request.item, await _wish_in_full(tx, request), release_id)
         if asked is None:
             return None
         if asked.released is None or not isinstance(asked.judgement.outcome, Permit):
@@ -188,6 +181,24 @@ class ReleaseService:
             return await self._refused(tx, actor, release, judgement)
         return release.model_copy(update={"left_out": await self._left_out(tx, actor, release)})
 
+    async def _package_within(
+        self, tx: Transaction, actor: Actor, release_id: str
+    ) -> Package | Refused | NotAccepted | None:
+        release = await self._visible(tx, actor, release_id)
+        if release is None:
+            return None
+        judgement = await self._again(tx, actor, release)
+        if judgement is None:
+            return None
+        if not judgement.outcome:
+            return await self._refused(tx, actor, release, judgement)
+        if actor.agency != release.component and not release.open_to_recipient:
+            await record(tx, PackageWithheld(actor=actor, release_id=release.id))
+            return NotAccepted(release)
+        await record(tx, ReleaseRead(actor=actor, release_id=release.id))
+        package = await self._releases.package(tx, release)
+        return package | {"item": package["item"] | _said(await self._left_out(tx, actor, release))}
+
     async def _again(self, tx: Transaction, actor: Actor, release: Release) -> Judgement | None:
         exigent = await exigent_rows.read(tx, release.id, held=True)
         wish = replace(
@@ -236,6 +247,15 @@ def _wish(request: ReleaseRequest) -> Wish:
         fields=request.fields,
         exigent=None if request.danger is None else Exigency(until=None, ratified=(), refused=()),
     )
+
+
+async def _wish_in_full(tx: Transaction, request: ReleaseRequest) -> Wish:
+    """The same for something that is being made: what an owner has refused in danger is not had by asking again."""
+    wish = _wish(request)
+    if wish.exigent is None:
+        return wish
+    refused = await exigent_rows.refused_before(tx, request.item, request.recipient.agency)
+    return replace(wish, exigent=wish.exigent.model_copy(update={"refused": refused}))
 
 
 def _nature(request: ReleaseRequest, released: Released) -> str:

@@ -1,0 +1,206 @@
+"""Rules that were each tried by themselves, where two of them meet."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from broker.grants.duties import AttachCaveat, PurgeBy
+from broker.kernel.errors import BrokerError, NotFound
+from broker.kernel.words import ItemKind
+from broker.products.derive import Draft, Part
+from broker.products.lead import Deed
+from broker.release.exigent import PartState
+from broker.release.model import Release
+from broker.release.service import Refused
+from tests.integration.test_leads import OUTSIDE
+from tests.support.postgres import Database
+from tests.support.workplace import ANALYST, Workplace, analyst, codes, officer, workplace
+
+DANGER = "A child was taken this morning and the car was seen an hour ago."
+FBI, POLICE, ERO = analyst("FBI"), analyst("STATE-EX-POLICE"), analyst("ICE-ERO")
+TOLD = "The visa application of this person names a second passport."
+Play = Callable[[Workplace], Awaitable[Any]]
+
+
+def played(database: Database, play: Play, **how: Any) -> Any:
+    async def run() -> Any:
+        async with workplace(database, **how) as place:
+            return await play(place)
+
+    return asyncio.run(run())
+
+
+async def written(place: Workplace, case: Any, part: Part, actor: Any = ANALYST, **more: Any) -> Any:
+    draft = Draft(
+        kind=more.pop("kind", ItemKind.NOTE), title=more.pop("title", "n"), case_id=case, parts=(part,), **more
+    )
+    return await place.derive.derive(actor, draft, place.policy.bundle.purposes)
+
+
+def test_danger_stands_for_no_permission_that_was_there_and_was_taken_back(postgres: Database) -> None:
+    """Exigent and revoked: the copy rested on this owner's grant, so nobody told the owner of a danger."""
+
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.item(case, "CBP", "DOS")
+        grant = await place.grant("DOS", item)
+        made = await place.release(case, item, danger=DANGER)
+        assert isinstance(made, Release), codes(made)
+        assert made.grants == (grant.id,)
+        await place.endings.revoke(officer("DOS"), grant.id, "no more", place.policy.bundle.agencies)
+        answer = await place.releases.package(FBI, made.id)
+        assert isinstance(answer, Refused)
+        assert "permission_missing" in codes(answer)
+
+    played(postgres, play)
+
+
+def test_what_an_owner_has_refused_in_danger_is_not_had_by_asking_again(postgres: Database) -> None:
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.listed(case, "DOS", candidates=0)
+        made = await place.release(case, item, to="DOJ", danger=DANGER)
+        assert isinstance(made, Release), codes(made)
+        await place.ratifications.answer(officer("DOS"), made.id, PartState.REFUSED, "no")
+        again = await place.release(case, item, to="DOJ", danger=DANGER)
+        assert "exigent_refused" in codes(again)
+        copied = await place.lead(case, item)
+        assert "exigent_refused" in codes(await place.release(case, copied, to="DOJ", danger=DANGER))
+
+    played(postgres, play)
+
+
+def test_what_is_written_from_a_holding_has_the_caveat_that_its_grant_attached(postgres: Database) -> None:
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.item(case, "DOS")
+        await place.grant("DOS", item, duties=(AttachCaveat(caveat="originator_controlled"),), onward=True)
+        await place.passed_on(case, item)
+        note = await written(place, await place.case(FBI), Part(text="w", sources=(place.source(item),)), FBI)
+        [marking] = note.lineage.markings
+        assert "originator_controlled" in marking.caveats
+
+    played(postgres, play)
+
+
+def test_what_is_passed_on_from_a_holding_is_to_be_gone_no_later(postgres: Database) -> None:
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.item(case, "DOS")
+        soon = datetime.now(UTC) + timedelta(hours=1)
+        await place.grant("DOS", item, duties=(PurgeBy(at=soon),))
+        await place.grant("DOS", item, recipients=("STATE-EX-POLICE",), onward=True)
+        await place.passed_on(case, item)
+        theirs = await place.case(FBI)
+        on = await place.release(theirs, item, to="STATE-EX-POLICE", actor=FBI)
+        assert isinstance(on, Release), codes(on)
+        assert on.disclosure.purge_by == soon
+        note = await written(place, theirs, Part(text="w", sources=(place.source(item),)), FBI)
+        await place.grant("DOS", note.id, recipients=("STATE-EX-POLICE",), onward=True)
+        await place.grant(
+            "FBI", note.id, recipients=("STATE-EX-POLICE",), onward=True
+        ) if "FBI" in note.lineage.owners else None
+        made = await place.release(theirs, note.id, to="STATE-EX-POLICE", actor=FBI)
+        assert isinstance(made, Release), codes(made)
+        assert made.disclosure.purge_by == soon
+
+    played(postgres, play)
+
+
+def test_another_owner_s_words_are_known_again_beside_a_source_that_is_named(postgres: Database) -> None:
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        content = {"title": "t", "parts": [{"text": TOLD, "owners": ["DOS"], "sources": [{"item": "x"}]}]}
+        secret = await place.item(case, "DOS", content=content)
+        free = await place.item(case, "CBP")
+        assert await place.door.view(ANALYST, secret) is not None
+        note = await written(place, case, Part(text=TOLD, sources=(place.source(free),)))
+        assert note.lineage.owners == {"CBP", "DOS"}
+        cut = await written(
+            place, case, Part(text="-", sources=(place.source(free),)), kind=ItemKind.REDACTION, left_out=(TOLD,)
+        )
+        assert cut.lineage.owners == {"CBP", "DOS"}
+
+    played(postgres, play)
+
+
+def test_another_owner_s_words_are_known_again_in_the_record_of_an_act(postgres: Database) -> None:
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        content = {"title": "t", "parts": [{"text": TOLD, "owners": ["DOS"], "sources": [{"item": "x"}]}]}
+        secret = await place.item(case, "DOS", content=content)
+        lead = await place.item(case, "CBP")
+        assert await place.door.view(ANALYST, secret) is not None
+        outside = OUTSIDE
+        for deed in (
+            Deed(action="a", description=TOLD, corroborations=(outside,)),
+            Deed(action=TOLD, description="d", corroborations=(outside,)),
+            Deed(action="a", description="d", corroborations=(outside, outside.model_copy(update={"where": TOLD}))),
+        ):
+            made = await place.leads.act(ANALYST, lead, deed, place.policy)
+            assert "DOS" in made.owners
+
+    played(postgres, play)
+
+
+def test_who_passed_on_what_it_held_has_no_copy_left_when_it_holds_nothing(postgres: Database) -> None:
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.item(case, "DOS")
+        first = await place.grant("DOS", item)
+        await place.grant("DOS", item, recipients=("STATE-EX-POLICE",), onward=True)
+        await place.passed_on(case, item)
+        on = await place.release(await place.case(FBI), item, to="STATE-EX-POLICE", actor=FBI)
+        assert isinstance(on, Release), codes(on)
+        assert isinstance(await place.releases.package(FBI, on.id), dict)
+        await place.endings.revoke(officer("DOS"), first.id, "no more", place.policy.bundle.agencies)
+        with pytest.raises(NotFound):
+            await place.releases.package(FBI, on.id)
+        assert isinstance(await place.releases.package(POLICE, on.id), dict)
+
+    played(postgres, play)
+
+
+def test_a_copy_does_not_live_on_by_a_counted_permission_that_it_has_not_used(postgres: Database) -> None:
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.item(case, "DOS")
+        first = await place.grant("DOS", item)
+        made = await place.release(case, item)
+        assert isinstance(made, Release), codes(made)
+        await place.grant("DOS", item, max_uses=1)
+        await place.endings.revoke(officer("DOS"), first.id, "no more", place.policy.bundle.agencies)
+        assert isinstance(await place.releases.package(FBI, made.id), Refused)
+
+    played(postgres, play)
+
+
+def test_a_whole_copy_comes_back_no_further_than_what_is_still_held(postgres: Database) -> None:
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        content = {
+            "title": "t",
+            "parts": [
+                {"text": TOLD, "owners": ["DOS"], "sources": []},
+                {"text": "q", "owners": ["DOS"], "sources": []},
+            ],
+        }
+        item = await place.item(case, "DOS", content=content)
+        grant = await place.grant("DOS", item)
+        made = await place.passed_on(case, item)
+        package = await place.releases.package(FBI, made.id)
+        assert isinstance(package, dict)
+        await place.grant("DOS", item, fields=("/parts/1",))
+        await place.endings.revoke(officer("DOS"), grant.id, "no more", place.policy.bundle.agencies)
+        part = await place.release(case, item, fields=("/parts/1",))
+        assert isinstance(part, Release), codes(part)
+        with pytest.raises(BrokerError):
+            await place.imports.take_in(
+                FBI, json.loads(json.dumps(package)), await place.case(FBI), place.policy.bundle.purposes
+            )
+
+    played(postgres, play)
