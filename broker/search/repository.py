@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, insert, select, update
 
@@ -22,6 +22,8 @@ _LEGS = table(LegRow)
 _PROBES = table(ProbeRow)
 _QUARANTINE = table(QuarantineRow)
 _OPEN = tuple(state.value for state in LegState if not state.final)
+# Written out, so that the planner sees that the partial index serves.
+_ANY_OPEN: Final = "SELECT EXISTS (SELECT FROM search_leg WHERE state IN ('queued', 'sent', 'pending'))"
 
 
 class SearchRepository:
@@ -119,6 +121,10 @@ class SearchRepository:
     async def change_leg(self, tx: Transaction, transaction_id: TransactionId, **values: Any) -> None:
         """Write columns of a leg that is held."""
         await tx.execute(update(_LEGS).where(_LEGS.c.transaction_id == transaction_id).values(**values))
+
+    async def any_open(self, tx: Transaction) -> bool:
+        """Whether some leg has not ended yet."""
+        return bool((await tx.rows(_ANY_OPEN))[0][0])
 
     async def overdue(self, tx: Transaction, now: datetime, limit: int) -> tuple[TransactionId, ...]:
         """Open legs whose deadline has passed."""

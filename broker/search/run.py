@@ -25,6 +25,8 @@ from broker.storage.unit_of_work import UnitOfWork
 _AT_ONCE: Final = 64
 """Legs that one worker process looks after at a time; more stay due, for it or for another one."""
 _LOOK_SECONDS: Final = 0.1
+_IDLE_SECONDS: Final = 0.5
+"""Between looks while no leg is open anywhere; what is accepted meanwhile is begun at once by its job."""
 _RENEW_SECONDS: Final = 1.0
 _DRAIN_SECONDS: Final = 5.0
 _SWEPT_AT_ONCE: Final = 64
@@ -55,21 +57,27 @@ class SearchRun:
         loop = asyncio.get_running_loop()
         try:
             while True:
+                busy = True
                 try:
-                    await self.look()
+                    busy = await self.look()
                     if loop.time() - renewed >= _RENEW_SECONDS:
                         renewed = loop.time()
                         await self.renew()
                 except Exception:  # noqa: BLE001 - whatever it was, the next look must come
                     _log.exception("legs_not_looked_after")
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_LOOK_SECONDS if busy else _IDLE_SECONDS)
         finally:
             await self.drain(_DRAIN_SECONDS)
 
-    async def look(self) -> None:
-        """Take what is due, and end what is overdue."""
+    async def look(self) -> bool:
+        """Take what is due, and end what is overdue; whether there is any open leg at all."""
+        if not self._tasks:
+            async with self._work.begin() as tx:
+                if not await self._searches.any_open(tx):
+                    return False
         await self.sweep()
         self._begin(await self._asking.admission.admit(_AT_ONCE - len(self._tasks)))
+        return True
 
     async def renew(self) -> None:
         """Say which legs are still looked after here. What somebody has ended is not asked any longer."""
