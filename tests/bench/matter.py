@@ -74,11 +74,13 @@ def _list(case: CaseId, owner: AgencyId, system: PartnerId) -> Item:
 async def _lead(tx: Transaction, writer: ItemWriter, case: CaseId, pair: list[Item]) -> ItemId:
     lead = ItemId(new_id("itm"))
     item = _item(lead, ItemKind.LEAD, case, combine(source.lineage for source in pair), None, 0)
-    content = {
-        "title": "Possible candidate in two systems",
-        "parts": [{"text": "The first candidate appears in both."}],
+    sources = [Source(item=source.id) for source in pair]
+    part = {
+        "text": "The first candidate appears in both.",
+        "owners": sorted(item.lineage.owners),
+        "sources": [one.model_dump(mode="json") for one in sources],
     }
-    await writer.write(tx, item, content, [[Source(item=source.id) for source in pair]])
+    await writer.write(tx, item, {"title": "Possible candidate in two systems", "parts": [part]}, [sources])
     return lead
 
 
