@@ -156,8 +156,13 @@ def _raise(failure: Exception) -> None:
 
 
 def _register_without(gone: str) -> Trees:
-    """The shipped files as somebody would leave them who strikes out an agency."""
+    """The shipped files as somebody would leave them who strikes out an agency, with its systems."""
     files = lean(shipped())
+    systems = [entry.id for entry in values.BUNDLE.partners if entry.owner == gone]
+    rows = [
+        line for line in files["searches.csv"].decode().splitlines() if not any(f" {one}," in line for one in systems)
+    ]
+    files["searches.csv"] = "".join(f"{row}\n" for row in rows).encode()
     for path, content in files.items():
         if path.endswith(".csv"):
             rows = [

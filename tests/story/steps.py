@@ -259,7 +259,9 @@ def six_granted(story: Story) -> Iterator[str]:
     yield f"FBI is not shown it before it has accepted {', '.join(caveats)}"
     answered(recipient.post(f"{path}/acceptance", {"caveats": caveats}), 201)
     received = answered(recipient.get(f"{path}/package"), 200)
-    shown(received == package, "FBI is shown the same copy")
+    # Whether it is only a part of the item is said to those alone who may know of the rest.
+    unsaid = dict.fromkeys(("partial", "left_out"))
+    shown(received == package | {"item": package["item"] | unsaid}, "FBI is shown the same copy")
     yield "FBI has accepted the caveats, which is on record, and is shown the same copy"
 
 

@@ -145,7 +145,8 @@ def test_an_agency_removed_while_rows_still_name_it_is_a_fault_for_each_of_them(
 
 def test_the_flag_for_civil_enforcement_reaches_down_the_tree() -> None:
     files = appended("purposes.yaml", "- id: civil_fines", "  title: x", "  parent: civil_immigration_enforcement")
-    assert from_files(files).civil_purposes == {"civil_immigration_enforcement", "civil_fines"}
+    civil = {"civil_immigration_enforcement", "supervision_check_in", "civil_fines"}
+    assert from_files(files).civil_purposes == civil
 
 
 @pytest.mark.parametrize(

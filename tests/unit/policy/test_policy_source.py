@@ -28,7 +28,7 @@ def test_the_shipped_folder_is_good() -> None:
         "contractor-checkin",
     ]
     assert bundle.agencies.chain("ICE-HSI") == ("ICE-HSI", "ICE", "DHS")
-    assert bundle.civil_purposes == {"civil_immigration_enforcement"}
+    assert bundle.civil_purposes == {"civil_immigration_enforcement", "supervision_check_in"}
     assert {code for code, caveat in bundle.caveats.items() if not caveat.restricts} == {"lead_only"}
     assert set(bundle.caveats) >= {"no_onward", "originator_only", "department_only", "verify_with_owner"}
     for partner in bundle.partners:
