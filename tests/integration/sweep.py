@@ -11,6 +11,7 @@ from tests.support.edge import Edge
 
 _MOMENT: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _OWN_PROCESS: Final = re.compile(rb"^(#.*|(process|python)_\S.*)$", re.MULTILINE)
+_PROCESS: Final = re.compile(rb'(process="|"id":")[^"]*|(?<=broker_policy_loaded_seconds\{)[^\n]*')
 _UNSTEADY: Final = {"date", "content-length"}
 _WRITTEN: Final = "written by the observer"
 
@@ -25,6 +26,8 @@ class Hidden:
     case: str
     request: str
     candidate: str
+    grant: str
+    notification: str
 
     def named(self, name: str) -> tuple[str, ...]:
         """What a path parameter of that name is filled with."""
@@ -33,6 +36,8 @@ class Hidden:
             "search_id": (self.search,),
             "case_id": (self.case,),
             "request_id": (self.request,),
+            "grant_id": (self.grant,),
+            "notification_id": (self.notification,),
         }
         return by_name.get(name, (self.item, self.search, "x"))
 
@@ -49,6 +54,14 @@ def bodies(hidden: Hidden, own_case: str) -> dict[tuple[str, str], list[Any]]:
     return {
         ("post", "/v1/releases"): wishes,
         ("post", "/v1/decisions"): wishes,
+        ("post", "/v1/releases/held"): wishes,
+        ("post", "/v1/releases/{release_id}/acceptance"): [{"caveats": []}],
+        ("post", "/v1/releases/{release_id}/ratification"): [{"decision": "refused"}],
+        ("post", "/v1/admin/grants"): [grant_of("CBP", hidden.item)],
+        ("post", "/v1/admin/grants/{grant_id}/supersede"): [grant_of("CBP", hidden.item)],
+        ("post", "/v1/admin/grants/{grant_id}/revoke"): [{"reason": "r"}],
+        ("post", "/v1/admin/grants/{grant_id}/entered-in-error"): [{"reason": "r"}],
+        ("post", "/v1/items/{item_id}/lift"): [{"reason": "r"}],
         ("post", "/v1/items"): [{"kind": "note", "title": "n", "case_id": own_case, "parts": one} for one in parts],
         ("post", "/v1/permission-requests"): asked,
         ("post", "/v1/items/{item_id}/reviews"): [
@@ -113,6 +126,8 @@ def face(response: httpx.Response, path: str) -> Any:
     content = _MOMENT.sub(b"<moment>", response.content)
     if path == "/metrics":
         content = _OWN_PROCESS.sub(b"", content)
+    if path.startswith("/v1/service/"):
+        content = _PROCESS.sub(b"", content)
     headers = sorted((name, value) for name, value in response.headers.items() if name not in _UNSTEADY)
     return response.status_code, headers, content
 
@@ -133,4 +148,17 @@ def _wish(item: str, case: str) -> dict[str, Any]:
         "action": "release",
         "purpose": "criminal_investigation",
         "case_id": case,
+    }
+
+
+def grant_of(owner: str, item: str) -> dict[str, Any]:
+    return {
+        "owner": owner,
+        "recipients": ["STATE-EX-POLICE"],
+        "action": "release",
+        "purposes": ["criminal_investigation"],
+        "scope": {"items": [item]},
+        "valid_from": "2026-01-01T00:00:00Z",
+        "valid_until": "2099-01-01T00:00:00Z",
+        "evidence": {"reference": "an invented letter", "sha256": "0" * 64},
     }

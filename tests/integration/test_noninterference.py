@@ -23,7 +23,7 @@ from broker.kernel import ids
 from broker.partners.contract import Answered, Handling, NoHit, ReportedCandidate
 from broker.release import permission_sight
 from broker.release.permission import PermissionRequest
-from tests.integration.sweep import Hidden, swept
+from tests.integration.sweep import Hidden, grant_of, swept
 from tests.scenarios.world import small_jpeg
 from tests.support.edge import Edge, edge, search_terms
 from tests.support.postgres import Server, copy_of_template
@@ -136,7 +136,21 @@ async def lived(place: Edge, named: Ids, pair: str, told: Secret) -> Hidden:
         "case_id": case,
     }
     request = (await place.made(ana, "/v1/permission-requests", asked))["id"]
-    return Hidden(item=dos, lead=lead, search=search, case=case, request=request, candidate="c1")
+    act("grant")
+    officer = place.token("DOS", "release_officer")
+    grant = (await place.made(officer, "/v1/admin/grants", grant_of("DOS", dos)))["id"]
+    async with place.worker.work.begin() as tx:
+        [told_of] = await tx.rows("SELECT id FROM notification WHERE recipient = 'DOS' ORDER BY at DESC, id LIMIT 1")
+    return Hidden(
+        item=dos,
+        lead=lead,
+        search=search,
+        case=case,
+        request=request,
+        candidate="c1",
+        grant=grant,
+        notification=told_of.id,
+    )
 
 
 @asynccontextmanager
