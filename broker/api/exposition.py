@@ -76,6 +76,6 @@ def _state(lines: Mapping[PartnerId, Line], waiting: Waiting) -> Iterator[Metric
     outbox = GaugeMetricFamily("broker_messages_undelivered", "Messages not brought yet.", labels=("agency",))
     for agency, number in sorted(waiting.undelivered.items()):
         outbox.add_metric((agency,), number)
-    entries = GaugeMetricFamily("broker_audit_unsequenced", "Entries of the log under no checkpoint yet.")
-    entries.add_metric((), waiting.unsequenced)
+    entries = GaugeMetricFamily("broker_audit_unsequenced_seconds", "Age of the oldest entry under no checkpoint.")
+    entries.add_metric((), waiting.unsequenced_seconds)
     yield from (circuit, failures, legs, oldest, outbox, entries)

@@ -20,8 +20,11 @@ SELECT recipient, count(*) AS messages FROM notification WHERE delivered_at IS N
 GROUP BY recipient ORDER BY recipient
 """
 _UNSEQUENCED: Final = """
-SELECT count(*) AS entries FROM audit_entry e
-WHERE (e.xact, e.id) > (SELECT l.xact, l.entry_id FROM audit_leaf l ORDER BY l.index DESC LIMIT 1)
+WITH last AS (SELECT l.xact, l.entry_id FROM audit_leaf l ORDER BY l.index DESC LIMIT 1)
+SELECT coalesce((
+  SELECT extract(epoch FROM clock_timestamp() - e.at) FROM audit_entry e
+  WHERE (e.xact, e.id) > (coalesce((SELECT xact FROM last), '0'::xid8), coalesce((SELECT entry_id FROM last), 0))
+  ORDER BY e.xact, e.id LIMIT 1), 0)::float8 AS seconds
 """
 
 
@@ -35,8 +38,8 @@ class Waiting:
     """For how long the longest due leg has been waiting for a worker; much more than a second is too long."""
     undelivered: Mapping[str, int]
     """Messages by the agency that they are for."""
-    unsequenced: int
-    """Entries of the log that no signed checkpoint covers yet."""
+    unsequenced_seconds: float
+    """How long the oldest entry of the log without a signed checkpoint has been waiting; 0 while there is none."""
 
 
 class Traffic:
@@ -56,5 +59,5 @@ class Traffic:
             legs={(row.partner, row.state): row.legs for row in legs},
             oldest_due_seconds=oldest[0].seconds,
             undelivered={row.recipient: row.messages for row in undelivered},
-            unsequenced=unsequenced[0].entries,
+            unsequenced_seconds=unsequenced[0].seconds,
         )

@@ -110,6 +110,8 @@ def test_metrics_of_partners_are_told_to_those_who_run_the_service_only(
                 assert (await at.call(token, "GET", "/v1/service/processes")).status_code == status
             assert (await at.client.get("/v1/service/metrics")).status_code == 401
             said = (await at.call(admin, "GET", "/v1/service/metrics")).text
+            waiting = next(one for one in said.splitlines() if one.startswith("broker_audit_unsequenced_seconds "))
+            assert float(waiting.split()[1]) > 0  # No worker sequences this log.
             lines = [line for line in said.splitlines() if 'partner="dos-ccd"' in line]
             for series, value in (
                 ('calls_total{health="sound"', "3.0"),
