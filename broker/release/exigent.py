@@ -19,7 +19,7 @@ FEWEST_WORDS: Final = 5
 """Of a danger's description: a word or two describe none."""
 
 
-class PartState(StrEnum):
+class OwnerState(StrEnum):
     """What one owner has said. Whoever has said nothing has not consented."""
 
     SILENT = "silent"
@@ -35,7 +35,7 @@ class ExigentPart(_Value):
     """One owner's part: whose permission was missing, when it was told and first read it, and what it said."""
 
     owner: AgencyId
-    state: PartState
+    state: OwnerState
     read_at: AwareDatetime | None
     answered_by: Subject | None
     answered_at: AwareDatetime | None
@@ -65,7 +65,7 @@ class ExigentRelease(_Value):
         """What of it the gate has to know when its copy is asked for."""
         return Exigency(
             until=self.until,
-            ratified=tuple(part.owner for part in self.parts if part.state is PartState.RATIFIED),
-            refused=tuple(part.owner for part in self.parts if part.state is PartState.REFUSED),
+            ratified=tuple(part.owner for part in self.parts if part.state is OwnerState.RATIFIED),
+            refused=tuple(part.owner for part in self.parts if part.state is OwnerState.REFUSED),
             told=tuple(part.owner for part in self.parts),
         )

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import insert, update
 
 from broker.kernel.ids import AgencyId, ReleaseId
-from broker.release.exigent import ExigentPart, ExigentRelease, PartState
+from broker.release.exigent import ExigentPart, ExigentRelease, OwnerState
 from broker.release.exigent_tables import ExigentPartRow, ExigentReleaseRow
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction
@@ -44,7 +44,7 @@ ORDER BY p.release_id, p.owner FOR SHARE OF p
 async def add(tx: Transaction, release: ReleaseId, danger: str, until: datetime, owners: Sequence[AgencyId]) -> None:
     """Write that a release is exigent, and whose permission was missing."""
     await tx.execute(insert(_RELEASES).values(release_id=release, danger=danger, until=until))
-    parts = [{"release_id": release, "owner": owner, "state": PartState.SILENT.value} for owner in owners]
+    parts = [{"release_id": release, "owner": owner, "state": OwnerState.SILENT.value} for owner in owners]
     await tx.execute(insert(_PARTS), parts)
 
 
@@ -61,7 +61,7 @@ async def hold(tx: Transaction, release_id: str) -> ExigentRelease | None:
 async def refused_before(tx: Transaction, item: str, recipient: str) -> tuple[AgencyId, ...]:
     """Owners who have refused that recipient this, or something of the same lists, in danger before."""
     said = await tx.rows(_SAID_BEFORE, {"item": item, "recipient": recipient})
-    return tuple(sorted({AgencyId(part.owner) for part in said if part.state == PartState.REFUSED.value}))
+    return tuple(sorted({AgencyId(part.owner) for part in said if part.state == OwnerState.REFUSED.value}))
 
 
 async def page(
@@ -98,7 +98,7 @@ def _release(row: Any, parts: Sequence[Any]) -> ExigentRelease:
         parts=tuple(
             ExigentPart(
                 owner=part.owner,
-                state=PartState(part.state),
+                state=OwnerState(part.state),
                 read_at=part.read_at,
                 answered_by=part.answered_by,
                 answered_at=part.answered_at,

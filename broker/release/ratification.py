@@ -10,7 +10,7 @@ from broker.kernel.errors import Conflict, Forbidden, NotFound
 from broker.kernel.ids import AgencyId
 from broker.kernel.words import Role
 from broker.release import exigent_repository as rows
-from broker.release.exigent import ExigentRelease, PartState
+from broker.release.exigent import ExigentRelease, OwnerState
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 
@@ -29,7 +29,7 @@ class RatificationService:
         self._work = work
         self._recall = recall
 
-    async def answer(self, actor: Actor, release_id: str, state: PartState, note: str | None) -> ExigentRelease:
+    async def answer(self, actor: Actor, release_id: str, state: OwnerState, note: str | None) -> ExigentRelease:
         """The word of an owner's officer: ratified, while the copy may still be had; or refused."""
         async with on_record(self._work, actor, "release:ratify") as tx:
             release = await rows.hold(tx, release_id)
@@ -38,15 +38,15 @@ class RatificationService:
                 raise NotFound
             if actor.sub == release.requested_by:
                 raise Forbidden("the one who asked for a release does not answer for its owner")
-            if part.state is not PartState.SILENT:
+            if part.state is not OwnerState.SILENT:
                 raise Conflict(f"this part is {part.state} already")
             now = await tx.clock()
-            if state is PartState.RATIFIED and not now < release.until:
+            if state is OwnerState.RATIFIED and not now < release.until:
                 raise Conflict("the copy has ended; a permission for a new release is a grant")
             said = {"state": state.value, "answered_by": actor.sub, "answered_at": now, "note": note}
             await rows.change(tx, release.id, part.owner, **said)
             await record(tx, ExigentAnswered(actor=actor, release_id=release.id, owner=part.owner, outcome=state.value))
-            if state is PartState.REFUSED:
+            if state is OwnerState.REFUSED:
                 await self._recall.recall_copy(tx, actor, release, note or "The owner has refused an exigent release.")
             about = {"release": release.id}
             await post(tx, Message(to=release.component, subject=Happened.EXIGENT_RELEASE_ENDED, about=about, at=now))

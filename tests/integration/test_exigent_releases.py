@@ -18,7 +18,7 @@ from broker.oversight.reports import Reports
 from broker.policy.question import Refused as RuleRefuses
 from broker.provenance.lineage import Lineage
 from broker.recall.service import RecallService
-from broker.release.exigent import LIFETIME, PartState
+from broker.release.exigent import LIFETIME, OwnerState
 from broker.release.model import Release
 from broker.release.service import Refused
 from tests.properties.values import facts
@@ -62,7 +62,7 @@ def test_it_stands_for_a_missing_permission_and_the_owner_is_told_at_once(postgr
         assert isinstance(await place.releases.package(FBI, release.id), dict)
         [mine] = [one for one in await place.ratifications.page(officer("DOS"), "", 1000) if one.id == release.id]
         # An owner is shown its own part, and that it was is noted.
-        assert [(part.owner, part.state) for part in mine.parts] == [("DOS", PartState.SILENT)]
+        assert [(part.owner, part.state) for part in mine.parts] == [("DOS", OwnerState.SILENT)]
         assert (mine.danger, mine.until - mine.at == LIFETIME) == (DANGER, True)
         async with place.work.begin() as tx:
             told = await tx.rows(
@@ -100,19 +100,19 @@ def test_it_stands_for_a_missing_permission_and_the_owner_is_told_at_once(postgr
 def test_after_a_day_only_what_every_owner_has_ratified_is_had(postgres: Database) -> None:
     async def play(place: Workplace) -> None:
         both, _, _ = await made(place, "CBP", "DOS")
-        await place.ratifications.answer(officer("DOS"), both.id, PartState.RATIFIED, None)
+        await place.ratifications.answer(officer("DOS"), both.id, OwnerState.RATIFIED, None)
         silent, _, _ = await made(place)
         await age(place, silent, postgres)
         answer = await place.releases.package(FBI, silent.id)
         assert isinstance(answer, Refused)
         assert "exigent_lapsed" in codes(answer)
         with pytest.raises(Conflict):
-            await place.ratifications.answer(officer("DOS"), silent.id, PartState.RATIFIED, None)
+            await place.ratifications.answer(officer("DOS"), silent.id, OwnerState.RATIFIED, None)
         await age(place, both, postgres)
         assert "exigent_lapsed" in codes(await place.releases.package(FBI, both.id))  # type: ignore[arg-type]
         whole, _, _ = await made(place, "CBP", "DOS")
         for owner in ("DOS", "CBP"):
-            await place.ratifications.answer(officer(owner), whole.id, PartState.RATIFIED, "It was right.")
+            await place.ratifications.answer(officer(owner), whole.id, OwnerState.RATIFIED, "It was right.")
         await age(place, whole, postgres)
         assert isinstance(await place.releases.package(FBI, whole.id), dict)
 
@@ -127,10 +127,10 @@ def test_a_refusal_ends_it_at_once_and_tells_the_recipient(postgres: Database) -
         assert isinstance(release, Release)
         for stranger in (officer("CBP"), officer("FBI"), officer("ICE-HSI")):
             with pytest.raises(NotFound):
-                await place.ratifications.answer(stranger, release.id, PartState.REFUSED, None)
-        await place.ratifications.answer(officer("DOS"), release.id, PartState.REFUSED, "There was none.")
+                await place.ratifications.answer(stranger, release.id, OwnerState.REFUSED, None)
+        await place.ratifications.answer(officer("DOS"), release.id, OwnerState.REFUSED, "There was none.")
         with pytest.raises(Conflict):
-            await place.ratifications.answer(officer("DOS"), release.id, PartState.RATIFIED, None)
+            await place.ratifications.answer(officer("DOS"), release.id, OwnerState.RATIFIED, None)
         for who in (FBI, ANALYST):
             answer = await place.releases.package(who, release.id)
             assert isinstance(answer, Refused)

@@ -20,7 +20,7 @@ from broker.products.verification_model import Confirmation
 from broker.provenance.lineage import Lineage
 from broker.recall.model import NoticeKind
 from broker.recall.service import RecallService
-from broker.release.exigent import PartState
+from broker.release.exigent import OwnerState
 from broker.release.impact import ImpactService
 from broker.release.model import Release
 from broker.search.callbacks import ON_RECORD
@@ -148,8 +148,8 @@ def test_who_asked_does_not_ratify_for_the_owner_with_another_token(postgres: Da
         assert isinstance(release, Release)
         same = Actor(sub=ANALYST.sub, agency="DOS", roles=("release_officer",))
         with pytest.raises(Forbidden):
-            await place.ratifications.answer(same, release.id, PartState.RATIFIED, None)
-        await place.ratifications.answer(officer("DOS"), release.id, PartState.RATIFIED, None)
+            await place.ratifications.answer(same, release.id, OwnerState.RATIFIED, None)
+        await place.ratifications.answer(officer("DOS"), release.id, OwnerState.RATIFIED, None)
 
     at_work(postgres, test)
 
@@ -166,7 +166,7 @@ def test_an_owner_s_act_that_is_refused_is_on_record_and_says_nothing_of_the_ite
             with pytest.raises(NotFound):
                 await recall.announce(stranger, one, NoticeKind.DISPUTED, "t", None)
             with pytest.raises(NotFound):
-                await place.ratifications.answer(stranger, one, PartState.REFUSED, None)
+                await place.ratifications.answer(stranger, one, OwnerState.REFUSED, None)
             new = (await entries(place, AUDITOR, "call:access:refused"))[: -before or None]
             found.append([(entry.actor_sub, entry.subjects, entry.detail) for entry in new])
         assert found[0] == found[1]

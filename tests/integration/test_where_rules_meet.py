@@ -13,7 +13,7 @@ from broker.kernel.errors import BrokerError, NotFound
 from broker.kernel.words import ItemKind
 from broker.products.derive import Draft, Part
 from broker.products.lead import Deed
-from broker.release.exigent import PartState
+from broker.release.exigent import OwnerState
 from broker.release.model import Release
 from broker.release.service import Refused
 from tests.integration.test_leads import OUTSIDE
@@ -65,7 +65,7 @@ def test_what_an_owner_has_refused_in_danger_is_not_had_by_asking_again(postgres
         item = await place.listed(case, "DOS", candidates=0)
         made = await place.release(case, item, to="DOJ", danger=DANGER)
         assert isinstance(made, Release), codes(made)
-        await place.ratifications.answer(officer("DOS"), made.id, PartState.REFUSED, "no")
+        await place.ratifications.answer(officer("DOS"), made.id, OwnerState.REFUSED, "no")
         again = await place.release(case, item, to="DOJ", danger=DANGER)
         assert "exigent_refused" in codes(again)
         copied = await place.lead(case, item)

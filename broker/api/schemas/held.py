@@ -8,7 +8,7 @@ from broker.api.schemas.releases import MissingReply, NewRelease, ReasonReply, R
 from broker.api.schemas.words import Body, Moment, Reply, Text
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, GrantId, HeldReleaseId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action
-from broker.release.exigent import ExigentRelease, PartState
+from broker.release.exigent import ExigentRelease, OwnerState
 from broker.release.held import HeldRelease, HeldState
 from broker.release.impact import Impact
 
@@ -56,16 +56,16 @@ class Ratification(Body):
     note: Annotated[Text, Field(max_length=5000)] | None = None
 
     @property
-    def state(self) -> PartState:
+    def state(self) -> OwnerState:
         """The same as a word of the field."""
-        return PartState(self.decision)
+        return OwnerState(self.decision)
 
 
 class ExigentPartReply(Reply):
     """One owner's part of an exigent release."""
 
     owner: AgencyId
-    state: PartState
+    state: OwnerState
     read_at: AwareDatetime | None
     answered_by: str | None
     answered_at: AwareDatetime | None

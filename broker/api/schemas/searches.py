@@ -71,7 +71,7 @@ class SearchBody(Body):
         )
 
 
-class RefusalReply(Reply):
+class RuleRefusalReply(Reply):
     """One reason for which the rules refused a leg, and the authored line it comes from where there is one."""
 
     code: SearchRefusalCode
@@ -85,7 +85,7 @@ class LegReply(Reply):
     partner: PartnerId
     state: LegState
     reason: str | None
-    refusals: list[RefusalReply]
+    refusals: list[RuleRefusalReply]
     item: ItemId | None
 
 
@@ -168,7 +168,7 @@ def _leg_reply(leg: Leg) -> LegReply:
         state=leg.state,
         reason=leg.reason,
         refusals=[
-            RefusalReply(code=one.code, rule=str(one.rule) if one.rule else None, detail=one.detail)
+            RuleRefusalReply(code=one.code, rule=str(one.rule) if one.rule else None, detail=one.detail)
             for one in leg.refusals
         ],
         item=leg.item_id,
