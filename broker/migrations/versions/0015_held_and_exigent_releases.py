@@ -6,8 +6,8 @@ from sqlalchemy.dialects import postgresql
 
 from broker.audit.tables import Xid8
 
-revision = "0019"
-down_revision = "0018"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
