@@ -44,6 +44,14 @@ _NOT_HELD: Final = Reason(
 )
 
 
+_OTHER_TERMS: Final = Reason(
+    code=ReasonCode.CAVEAT_UNMET,
+    owner=None,
+    rule=None,
+    detail="what permits this today asks for terms that this copy does not carry; a new release carries them",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a caller wants done with an item, in the caller's words; nothing of it is believed."""
@@ -56,6 +64,8 @@ class Wish:
     copy_until: datetime | None = None
     """Of a copy that was made before: when it had to be gone."""
     exigent: Exigency | None = None
+    carries: frozenset[str] | None = None
+    """Of a copy that was made before: the caveats on it."""
 
 
 class Released:
@@ -222,6 +232,8 @@ class DecisionService:
                 await record_judgement(tx, actor, seen, "view")
                 return None
         judgement = await self._sight.judge(tx, question, stored, policy, lock=True, counted=counted)
+        if isinstance(judgement.outcome, Permit) and not _carried(judgement.outcome, wish):
+            judgement = replace(judgement, outcome=Deny(reasons=(_OTHER_TERMS,), missing=()))
         await record_judgement(tx, actor, judgement, "package", release)
         return judgement
 
@@ -285,6 +297,12 @@ def _may_look(actor: Actor, item: Item) -> bool:
     """A release officer answers for the own agency as owner, and looks at nothing else in that capacity."""
     works_cases = not {Role.ANALYST.value, Role.REVIEWER.value}.isdisjoint(actor.roles)
     return works_cases or actor.agency in item.lineage.owners
+
+
+def _carried(permit: Permit, wish: Wish) -> bool:
+    """Whether a copy that was made before carries what it would carry if it were made now."""
+    dated = permit.purge_by is None or wish.copy_until is not None
+    return dated and (wish.carries is None or set(permit.caveats) <= wish.carries)
 
 
 def _wish_question(asker: AgencyId, item: Item, wish: Wish, hops: int, *, resolved: bool) -> Question:

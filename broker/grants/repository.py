@@ -109,6 +109,7 @@ def _way(grant: Grant, action: str, recipient: str, purpose: str, key: str) -> d
         "purpose": purpose,
         "scope_key": key,
         "active": grant.status is GrantStatus.ACTIVE,
+        "ending": False,
         "counted": grant.terms.max_uses is not None,
         "valid_until": grant.terms.valid_until,
     }
@@ -223,7 +224,7 @@ async def supersede(tx: Transaction, grant_id: GrantId, by: GrantId) -> None:
 
 async def hide(tx: Transaction, grant_id: GrantId) -> None:
     """Let no new decision find a grant. It needs no lock on the grant itself, so it waits for nobody."""
-    await tx.execute(update(_REACH).where(_REACH.c.grant_id == grant_id).values(active=False))
+    await tx.execute(update(_REACH).where(_REACH.c.grant_id == grant_id).values(active=False, ending=True))
 
 
 async def set_status(tx: Transaction, grant_id: GrantId, status: GrantStatus) -> None:
@@ -260,7 +261,9 @@ async def page(tx: Transaction, owner: str | None, recorded_agency: str | None, 
 
 async def _change(tx: Transaction, grant_id: GrantId, values: Mapping[str, Any], *, active: bool) -> None:
     await tx.execute(update(_GRANTS).where(_GRANTS.c.id == grant_id).values(**values))
-    await tx.execute(update(_REACH).where(_REACH.c.grant_id == grant_id).values(active=active))
+    await tx.execute(
+        update(_REACH).where(_REACH.c.grant_id == grant_id).values(active=not_(_REACH.c.ending) if active else False)
+    )
 
 
 def _grant(row: Any) -> Grant:

@@ -91,5 +91,7 @@ class ReachRow(SQLModel, table=True):
     owner: str
     action: str
     active: bool
+    ending: bool = False
+    """Whether its owner has begun to end it; what has begun to end is never active again, whatever comes between."""
     counted: bool
     valid_until: datetime = Field(sa_column=moment())

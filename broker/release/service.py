@@ -205,6 +205,7 @@ class ReleaseService:
             _wish(release.request),
             copy_until=release.disclosure.purge_by,
             exigent=exigent.exigency if exigent is not None else None,
+            carries=frozenset(release.caveats),
         )
         counted = frozenset(release.grants)
         item, hop = release.request.item, release.hop

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from broker.grants import repository as grants
 from broker.grants.duties import AttachCaveat, PurgeBy
 from broker.kernel.errors import BrokerError, NotFound
 from broker.kernel.words import ItemKind
 from broker.products.derive import Draft, Part
 from broker.products.lead import Deed
+from broker.recall.model import NoticeKind
+from broker.recall.service import RecallService
 from broker.release.exigent import OwnerState
 from broker.release.model import Release
 from broker.release.service import Refused
@@ -202,5 +205,42 @@ def test_a_whole_copy_comes_back_no_further_than_what_is_still_held(postgres: Da
             await place.imports.take_in(
                 FBI, json.loads(json.dumps(package)), await place.case(FBI), place.policy.bundle.purposes
             )
+
+    played(postgres, play)
+
+
+def test_an_old_copy_lives_on_by_another_grant_only_if_it_carries_that_grant_s_terms(postgres: Database) -> None:
+    """Revoked and permitted otherwise: the new permission asks for a caveat and a date that the old copy has not."""
+
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        for terms in ({"caveats": ("no_onward",)}, {"duties": (PurgeBy(duty="purge_by", days=1),)}):
+            item = await place.item(case, "DOS")
+            first = await place.grant("DOS", item)
+            made = await place.release(case, item)
+            assert isinstance(made, Release), codes(made)
+            await place.grant("DOS", item, **terms)
+            await place.endings.revoke(officer("DOS"), first.id, "on other terms", place.policy.bundle.agencies)
+            answer = await place.releases.package(ANALYST, made.id)
+            assert isinstance(answer, Refused)
+            assert codes(answer) == {"caveat_unmet"}
+            assert isinstance(await place.release(case, item), Release)
+
+    played(postgres, play)
+
+
+def test_what_has_begun_to_end_is_not_found_again_when_a_notice_is_lifted(postgres: Database) -> None:
+    """A revocation that died between its two steps, and a notice that suspended the grant before."""
+
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.item(case, "DOS")
+        grant = await place.grant("DOS", item)
+        recall = RecallService(place.work)
+        notice = await recall.announce(officer("DOS"), item, NoticeKind.DISPUTED, "It may be wrong.", None)
+        async with place.work.begin() as tx:
+            await grants.hide(tx, grant.id)
+        await recall.lift(officer("DOS"), notice.id)
+        assert codes(await place.release(case, item)) >= {"permission_missing"}
 
     played(postgres, play)
