@@ -1,7 +1,8 @@
 """Every route of the API, called by somebody with ids that are not theirs to know, and all that comes back."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -89,7 +90,7 @@ def bodies(hidden: Hidden, own_case: str) -> dict[tuple[str, str], list[Any]]:
     }
 
 
-def calls(edge: Edge, hidden: Hidden, own_case: str, closed: set[str]) -> Iterator[tuple[str, str, str, Any]]:
+def calls(edge: Edge, hidden: Hidden, own_case: str, closed: AbstractSet[str]) -> Iterator[tuple[str, str, str, Any]]:
     """Route, method, path and body of every call: each open route with each id that fits it and each body there is."""
     prepared = bodies(hidden, own_case)
     for path, methods in sorted(edge.app.openapi()["paths"].items()):
@@ -104,7 +105,13 @@ def calls(edge: Edge, hidden: Hidden, own_case: str, closed: set[str]) -> Iterat
 
 
 async def swept(
-    edge: Edge, token: str, hidden: Hidden, own_case: str, key: str, closed: set[str]
+    edge: Edge,
+    token: str,
+    hidden: Hidden,
+    own_case: str,
+    key: str,
+    closed: AbstractSet[str],
+    begin: Callable[[str], None],
 ) -> tuple[list[tuple[str, Any]], set[str]]:
     """What each call gave, without what differs between any two moments and any two processes.
 
@@ -164,3 +171,12 @@ def grant_of(owner: str, item: str) -> dict[str, Any]:
         "valid_until": "2099-01-01T00:00:00Z",
         "evidence": {"reference": "an invented letter", "sha256": "0" * 64},
     }
+
+
+def routes(edge: Edge) -> list[str]:
+    """Every route, as `calls` names it."""
+    return [
+        f"{method.upper()} {path}"
+        for path, methods in sorted(edge.app.openapi()["paths"].items())
+        for method in methods
+    ]

@@ -146,7 +146,7 @@ def test_the_rate_is_kept_by_all_workers_together(fresh_postgres: Database, tmp_
     for index, begins in enumerate(moments):
         for number, ends in enumerate(moments[index:], start=1):
             # A call reaches the partner somewhat later than it was let out.
-            assert number <= 2 + 5.0 * (ends - begins + 0.25)
+            assert number <= 2 + 5.0 * (ends - begins + 0.5)
 
 
 async def asked_to_wait(made: Desk, partner: RawPartner, header: str, seconds: float) -> tuple[Any, list[float]]:
