@@ -9,7 +9,7 @@ from broker.api.deps import Allowed, OpaqueId, PageDep, ServicesDep
 from broker.api.schemas.notifications import (
     NotificationList,
     NotificationReply,
-    WaitingList,
+    UndeliveredList,
     notification_reply,
     waiting_reply,
 )
@@ -36,11 +36,11 @@ async def list_notifications(
 @router.get("/undelivered")
 async def list_undelivered(
     caller: Annotated[Caller, Depends(Allowed(Act.SERVICE_READ))], held: ServicesDep
-) -> WaitingList:
+) -> UndeliveredList:
     """For each agency with a registered address: how many messages it has not taken yet, and why."""
     del caller
     waiting = await held.inbox.waiting()
-    return WaitingList(items=[waiting_reply(one) for one in waiting], next=None, complete=True)
+    return UndeliveredList(items=[waiting_reply(one) for one in waiting], next=None, complete=True)
 
 
 @router.post("/{notification_id}/read")

@@ -26,7 +26,7 @@ class NotificationList(Reply):
     complete: bool
 
 
-class WaitingReply(Reply):
+class UndeliveredReply(Reply):
     """Messages that an agency's registered address has not taken yet."""
 
     agency: AgencyId
@@ -36,10 +36,10 @@ class WaitingReply(Reply):
     last_fault: str | None
 
 
-class WaitingList(Reply):
+class UndeliveredList(Reply):
     """One entry for each agency with an address that something waits for."""
 
-    items: list[WaitingReply]
+    items: list[UndeliveredReply]
     next: str | None
     complete: bool
 
@@ -49,6 +49,6 @@ def notification_reply(message: Notification) -> NotificationReply:
     return NotificationReply.model_validate(message.model_dump(exclude={"to", "attempts"}))
 
 
-def waiting_reply(waiting: Waiting) -> WaitingReply:
+def waiting_reply(waiting: Waiting) -> UndeliveredReply:
     """The outward form of what waits."""
-    return WaitingReply.model_validate(waiting.model_dump())
+    return UndeliveredReply.model_validate(waiting.model_dump())
