@@ -94,8 +94,7 @@ async def consider(tx: Transaction, bundle: PolicyBundle, folder: HostFolder, by
 
     The act is a change of the folder. One made while a process looks on (*running*) counts at once, whatever other
     hosts did: the last author's word holds. One found at a start counts if the folder had said what is in force; else
-    others have decided since, and an older folder must not undo it. Where this host is the only one there has ever been,
-    to name another folder is an act as well. The caller records an activation.
+    others have decided since, and an older folder must not undo it. The caller records an activation.
     """
     # 1. The policy row, before anything else and against all other activations; then this folder's own row.
     before: str | None = (await tx.execute(_ALONE)).scalar_one_or_none()
@@ -103,9 +102,7 @@ async def consider(tx: Transaction, bundle: PolicyBundle, folder: HostFolder, by
     said = (await tx.execute(sa.select(_folders.c.digest).where(mine).with_for_update())).scalar_one_or_none()
     # 2. Of several processes that see one change, the first acts upon it; the others find it noted.
     changed = said is not None and said != bundle.digest
-    others = await tx.execute(sa.select(sa.exists().where(_folders.c.host != folder.host)))
-    named_anew = said is None and not others.scalar_one()
-    acts = before is None or named_anew or (changed and (running or said == before))
+    acts = before is None or (changed and (running or said == before))
     await note_folder(tx, bundle, folder)
     if not acts:
         assert before is not None

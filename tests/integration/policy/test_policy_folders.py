@@ -61,18 +61,6 @@ def test_the_first_folder_of_all_decides(fresh_postgres: Database) -> None:
     with_folders(fresh_postgres, test)
 
 
-def test_on_the_only_host_naming_another_folder_is_an_act(fresh_postgres: Database) -> None:
-    async def test(work: UnitOfWork, look: Do) -> None:
-        await look(A, OLD)
-        elsewhere = HostFolder("host-a", "/other policies")
-        assert await look(elsewhere, NEW) == Considered(NEW.digest, OLD.digest, activated=True)
-        await look(B, NEW)
-        # With two hosts it is not: others may have decided meanwhile.
-        assert not (await look(HostFolder("host-a", "/third"), NEWEST)).activated
-
-    with_folders(fresh_postgres, test)
-
-
 def test_a_host_that_starts_with_an_older_folder_follows(fresh_postgres: Database) -> None:
     async def test(work: UnitOfWork, look: Do) -> None:
         await look(A, OLD)
