@@ -1,8 +1,13 @@
 """The answer to a repeated release is decided anew, and a build that repeats it unasked is caught."""
 
 import asyncio
+import time
+
+import pytest
 
 from broker.audit.events import Actor
+from broker.decision import gate
+from broker.decision.model import Decision, Facts, Question
 from broker.kernel.ids import ReleaseId
 from broker.release.model import Release
 from broker.release.repository import ReleaseRepository
@@ -41,3 +46,20 @@ def test_a_replay_after_the_revocation_is_refused(postgres: Database) -> None:
 
 def test_traitor_that_replays_without_asking_again_is_caught(postgres: Database) -> None:
     assert isinstance(replayed_after_revocation(postgres, Forgetful), Release)
+
+
+def test_traitor_that_keeps_a_decision_for_five_seconds_is_caught(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, kept = gate.decide, {}
+
+    def cached(question: Question, facts: Facts, policy: gate.Policy, alarm: gate.Alarm) -> Decision:
+        made, decision = kept.get(question, (0.0, None))
+        if decision is None or time.monotonic() - made > 5:
+            decision = honest(question, facts, policy, alarm)
+            kept[question] = (time.monotonic(), decision)
+        return decision
+
+    monkeypatch.setattr(gate, "decide", cached)
+    with pytest.raises(AssertionError):
+        test_a_replay_after_the_revocation_is_refused(postgres)

@@ -11,7 +11,7 @@ import pytest
 from broker.audit.events import Actor
 from broker.audit.reader import Filters
 from broker.kernel.clock import SystemClock
-from broker.kernel.errors import Forbidden, Invalid, NotFound
+from broker.kernel.errors import BrokerError, Forbidden, Invalid, NotFound
 from broker.kernel.ids import new_id
 from broker.oversight.trail import AuditTrail
 from broker.products.corroboration import Corroboration, CorroborationKind
@@ -86,8 +86,9 @@ def test_a_holder_of_a_part_that_acts_on_it_hears_nothing_of_the_rest(postgres: 
             kind=CorroborationKind.WITNESS, description="d", source=None, where="w", when=SystemClock().now()
         )
         deed = Deed(action="a", description="d", corroborations=(outside,))
-        with pytest.raises(Invalid) as caught:
+        with pytest.raises(BrokerError) as caught:
             await place.leads.act(FBI, lead, deed, place.policy)
+        assert isinstance(caught.value, Invalid), caught.value
         assert (caught.value.pointer, "DOS" in caught.value.detail) == ("/case_id", False)
 
     at_work(postgres, test)

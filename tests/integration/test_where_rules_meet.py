@@ -7,15 +7,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from broker.audit.events import Actor
+from broker.decision import gate, service
+from broker.decision.service import DecisionService, Wish
+from broker.decision.sight import Sight
 from broker.grants import repository as grants
 from broker.grants.duties import AttachCaveat, PurgeBy
 from broker.kernel.errors import BrokerError, NotFound
+from broker.kernel.ids import AgencyId
 from broker.kernel.words import ItemKind
+from broker.products import derive
 from broker.products.derive import Draft, Part
-from broker.products.lead import Deed
+from broker.products.lead import Deed, LeadService
 from broker.recall.model import NoticeKind
 from broker.recall.service import RecallService
+from broker.release import exigent_repository
 from broker.release.exigent import OwnerState
 from broker.release.model import Release
 from broker.release.service import Refused
@@ -244,3 +252,125 @@ def test_what_has_begun_to_end_is_not_found_again_when_a_notice_is_lifted(postgr
         assert codes(await place.release(case, item)) >= {"permission_missing"}
 
     played(postgres, play)
+
+
+# Each of the rules above taken out, and the test that is then not passed any more.
+
+
+def danger_speaks_for_owners_who_were_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = gate._Deliberation._exigent
+
+    def generous(self: Any, owner: AgencyId, *rest: Any) -> bool:
+        exigency = self.question.exigent
+        if exigency is not None:
+            told = exigency.model_copy(update={"told": (*exigency.told, owner)})
+            self.question = self.question.model_copy(update={"exigent": told})
+        return honest(self, owner, *rest)
+
+    monkeypatch.setattr(gate._Deliberation, "_exigent", generous)
+
+
+def a_refusal_in_danger_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none(*_: Any) -> tuple[()]:
+        return ()
+
+    monkeypatch.setattr(exigent_repository, "refused_before", none)
+
+
+def what_is_written_drops_the_grant_s_caveats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(derive, "_under", lambda marking, terms: marking)
+
+
+def the_next_copy_outlives_the_one_that_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_no_later", lambda outcome, look: outcome)
+
+
+def a_named_source_stands_for_every_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(derive, "_holds", lambda one: lambda named: True)
+
+
+def the_words_of_an_act_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def as_it_is(self: Any, tx: Any, component: Any, draft: Draft, deed: Deed) -> Draft:
+        return draft
+
+    monkeypatch.setattr(LeadService, "_recognised", as_it_is)
+
+
+def whoever_made_a_copy_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = DecisionService.again
+
+    async def unasked(self: Any, tx: Any, actor: Actor, asker: Any, item: Any, wish: Wish, *rest: Any) -> Any:
+        return await honest(self, tx, actor.model_copy(update={"agency": wish.recipient}), asker, item, wish, *rest)
+
+    monkeypatch.setattr(DecisionService, "again", unasked)
+
+
+def a_copy_lives_by_uses_that_it_did_not_spend(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Sight.judge
+
+    async def uncounted(self: Any, *asked: Any, counted: Any = None, **how: Any) -> Any:
+        return await honest(self, *asked, **how)
+
+    monkeypatch.setattr(Sight, "judge", uncounted)
+
+
+def a_copy_lives_by_any_grant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_carried", lambda permit, wish: True)
+
+
+def a_grant_that_begins_to_end_is_only_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def suspended(tx: Any, grant_id: str) -> None:
+        await tx.execute(text("UPDATE grant_reach SET active = false WHERE grant_id = :id"), {"id": grant_id})
+
+    monkeypatch.setattr(grants, "hide", suspended)
+
+
+@pytest.mark.parametrize(
+    ("rule", "broken"),
+    [
+        (
+            test_danger_stands_for_no_permission_that_was_there_and_was_taken_back,
+            danger_speaks_for_owners_who_were_not_told,
+        ),
+        (test_what_an_owner_has_refused_in_danger_is_not_had_by_asking_again, a_refusal_in_danger_is_forgotten),
+        (
+            test_what_is_written_from_a_holding_has_the_caveat_that_its_grant_attached,
+            what_is_written_drops_the_grant_s_caveats,
+        ),
+        (
+            test_what_is_passed_on_from_a_holding_is_to_be_gone_no_later,
+            the_next_copy_outlives_the_one_that_is_held,
+        ),
+        (
+            test_another_owner_s_words_are_known_again_beside_a_source_that_is_named,
+            a_named_source_stands_for_every_other,
+        ),
+        (
+            test_another_owner_s_words_are_known_again_in_the_record_of_an_act,
+            the_words_of_an_act_are_not_compared,
+        ),
+        (test_who_passed_on_what_it_held_has_no_copy_left_when_it_holds_nothing, whoever_made_a_copy_keeps_it),
+        (
+            test_a_copy_does_not_live_on_by_a_counted_permission_that_it_has_not_used,
+            a_copy_lives_by_uses_that_it_did_not_spend,
+        ),
+        (
+            test_an_old_copy_lives_on_by_another_grant_only_if_it_carries_that_grant_s_terms,
+            a_copy_lives_by_any_grant,
+        ),
+        (
+            test_what_has_begun_to_end_is_not_found_again_when_a_notice_is_lifted,
+            a_grant_that_begins_to_end_is_only_suspended,
+        ),
+    ],
+    ids=lambda one: one.__name__.removeprefix("test_"),
+)
+def test_traitor_without_the_rule_is_caught(
+    postgres: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    rule: Callable[[Database], None],
+    broken: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    broken(monkeypatch)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        rule(postgres)

@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.audit import comparison
+from broker.audit import verify as verify_module
 from broker.audit.checkpoint import ROW, Checkpoint, Signer
 from broker.audit.verify import verify
 from tests.integration.audit.audit_log import snapshot
@@ -166,6 +167,23 @@ def test_a_missing_end_that_was_signed_is_named_without_a_held_checkpoint(log, k
     report = verified(log, key, attack)
     assert kinds(report)["checkpoint_beyond"] == 1
     assert kinds(report)["leaf_unsigned"] == 1
+
+
+def test_traitor_a_verifier_that_takes_what_is_there_for_all_there_was_is_caught(log, key, held, monkeypatch):
+    """The last row is dropped, and a checkpoint of more than there is passes for one that is yet to come."""
+    honest = verify_module._compare
+
+    def short_sighted(comparison, stored):
+        beyond = isinstance(stored, Checkpoint | verify_module.Held)
+        size = getattr(stored, "checkpoint", stored).size if beyond else 0
+        if size <= comparison._size:
+            honest(comparison, stored)
+
+    monkeypatch.setattr(verify_module, "_compare", short_sighted)
+    with pytest.raises((AssertionError, ValueError)):
+        test_a_log_cut_off_cleanly_is_caught_by_a_held_checkpoint_alone(log, key, held)
+    with pytest.raises(AssertionError):
+        test_a_missing_end_that_was_signed_is_named_without_a_held_checkpoint(log, key)
 
 
 def test_a_leaf_altered_beside_a_good_entry_is_told_from_an_altered_entry(log, key):
