@@ -214,6 +214,9 @@ class _Deliberation:
         elif owner not in exigency.ratified and exigency.until is not None and not self.facts.now < exigency.until:
             detail = f"a day has passed, and {owner} has not ratified this exigent release"
             self._against(ReasonCode.EXIGENT_LAPSED, owner, detail)
+        elif owner in exigency.lapsed:
+            detail = f"an earlier exigent release of this was not ratified by {owner} in its day; now it takes a grant"
+            self._against(ReasonCode.EXIGENT_LAPSED, owner, detail)
         else:
             self.exigent_owners.append(owner)
             return True

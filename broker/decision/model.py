@@ -26,6 +26,8 @@ class Exigency(_Value):
     """None while the release is being made."""
     ratified: tuple[AgencyId, ...]
     refused: tuple[AgencyId, ...]
+    lapsed: tuple[AgencyId, ...] = ()
+    """While it is being made: owners who let the day of an earlier one pass without a word."""
     told: tuple[AgencyId, ...] = ()
     """Of a copy that was made, the owners for whose permission danger stood, and who were told so."""
 

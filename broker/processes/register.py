@@ -1,9 +1,11 @@
 """Each process says every few seconds that it runs, and which policy it has loaded."""
 
+import asyncio
 import json
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, digest = excluded.dig
   digest_since = CASE WHEN process.digest = excluded.digest THEN process.digest_since ELSE excluded.digest_since END,
   folder_digest = excluded.folder_digest, calls = excluded.calls
 """
+_LEAVE_SECONDS: Final = 3.0
 _LEAVE: Final = "DELETE FROM process WHERE id = %s"
 _SWEEP: Final = "DELETE FROM process WHERE seen_at < clock_timestamp() - interval '10 minutes'"
 _ALL: Final = """
@@ -81,6 +84,7 @@ class Presence:
             await tx.write(_REPORT, {**self._fixed, "digest": loaded, "folder": folder, "calls": counted})
 
     async def leave(self) -> None:
-        """Say that it ends."""
-        async with self._work.begin() as tx:
-            await tx.write(_LEAVE, (self._fixed["id"],))
+        """Say that it ends. Without the database the row is swept away by others."""
+        with suppress(Exception):
+            async with asyncio.timeout(_LEAVE_SECONDS), self._work.begin() as tx:
+                await tx.write(_LEAVE, (self._fixed["id"],))

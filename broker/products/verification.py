@@ -11,6 +11,7 @@ from broker.audit.refusals import on_record
 from broker.decision.service import DecisionService, Released
 from broker.items.descent import hold_made_of
 from broker.items.ownership import custodian_of
+from broker.jobs.outbox import Happened, Message, post
 from broker.kernel.errors import BrokerError, Invalid, NotFound
 from broker.kernel.ids import AgencyId, ItemId, Subject, VerificationId, VerificationRequestId, new_id
 from broker.kernel.words import Role
@@ -64,6 +65,11 @@ class VerificationService:
             elif outcome is Confirmation.CONFIRMED:
                 # "Cannot say" takes no doubt back: only the owner's yes to the same item does.
                 await repository.dispel(tx, verification.item, owner)
+            about = {"verification": verification.id, "item": item_id}
+            for component in await repository.who_asked(tx, verification.item, owner):
+                await post(
+                    tx, Message(to=component, subject=Happened.VERIFICATION_ANSWERED, about=about, at=verification.at)
+                )
             await record(
                 tx,
                 VerificationAnswered(
@@ -115,6 +121,9 @@ class VerificationService:
             answered=(),
         )
         await repository.add_request(tx, request)
+        about = {"verification_request": request.id, "item": request.item}
+        for owner in asked:
+            await post(tx, Message(to=owner, subject=Happened.VERIFICATION_REQUESTED, about=about, at=request.at))
         await record(
             tx,
             VerificationRequested(actor=actor, verification_request_id=request.id, item_id=request.item, owners=asked),

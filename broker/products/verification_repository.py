@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import any_, insert, literal, select, text, update
 
 from broker.kernel.ids import AgencyId, ItemId
 from broker.products.tables import DoubtRow, VerificationRequestRow, VerificationRow
@@ -49,6 +49,13 @@ async def dispel(tx: Transaction, origin: ItemId, owner: AgencyId) -> None:
     """Take back what the owner's earlier answer to this item marked. The caller holds all of them."""
     theirs = (_DOUBTS.c.origin_id == origin, _DOUBTS.c.owner == owner)
     await tx.execute(update(_DOUBTS).where(*theirs).values(standing=False))
+
+
+async def who_asked(tx: Transaction, item: ItemId, owner: AgencyId) -> list[AgencyId]:
+    """The components that have asked this owner about the item."""
+    asked = (_REQUESTS.c.item_id == item) & (literal(owner) == any_(_REQUESTS.c.owners))
+    rows = await tx.execute(select(_REQUESTS.c.component).where(asked).distinct().order_by(_REQUESTS.c.component))
+    return list(rows.scalars())
 
 
 async def given(tx: Transaction, item: ItemId) -> tuple[Verification, ...]:

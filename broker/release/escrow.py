@@ -35,6 +35,7 @@ from broker.storage.unit_of_work import Transaction, UnitOfWork
 LIFETIME: Final = timedelta(days=30)
 """How long a release is held at most."""
 _EVERY: Final = timedelta(days=1)
+_AFTER_A_FAILURE: Final = timedelta(minutes=1)
 _AT_ONCE: Final = 50
 _PART: Final = "held-release"
 _log = structlog.get_logger(__name__)
@@ -116,6 +117,8 @@ class HeldReleaseService:
                 await self.look(held_id)
             except Exception:  # noqa: BLE001 - the others must not wait for one that cannot be decided
                 _log.exception("held_release_not_looked_at", held=held_id)
+                async with self._work.begin() as tx:
+                    await rows.later(tx, held_id, await tx.clock() + _AFTER_A_FAILURE)
         return len(waiting)
 
     async def look(self, held_id: str) -> None:

@@ -42,6 +42,13 @@ class ExigentPart(_Value):
     note: str | None
 
 
+class SaidBefore(_Value):
+    """The owners who have refused an earlier exigent release, and those who let its day pass without a word."""
+
+    refused: tuple[AgencyId, ...]
+    lapsed: tuple[AgencyId, ...]
+
+
 class ExigentRelease(_Value):
     """An exigent release and its owners' answers."""
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import insert, update
 
 from broker.kernel.ids import AgencyId, ReleaseId
-from broker.release.exigent import ExigentPart, ExigentRelease, OwnerState
+from broker.release.exigent import ExigentPart, ExigentRelease, OwnerState, SaidBefore
 from broker.release.exigent_tables import ExigentPartRow, ExigentReleaseRow
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction
@@ -33,8 +33,8 @@ _PARTS_HELD: Final = _PARTS_OF + " FOR SHARE"
 _PARTS_FOR_ANSWER: Final = _PARTS_OF + " FOR UPDATE"
 # What was refused of a list was refused of all that is made of it; a part that is being answered is waited for.
 _SAID_BEFORE: Final = """
-SELECT p.owner, p.state FROM exigent_part p JOIN release r ON r.id = p.release_id
-WHERE r.recipient = %(recipient)s AND (r.item_id = %(item)s OR EXISTS (
+SELECT p.owner, p.state, x.until FROM exigent_part p JOIN release r ON r.id = p.release_id
+JOIN exigent_release x ON x.release_id = r.id WHERE r.recipient = %(recipient)s AND (r.item_id = %(item)s OR EXISTS (
     SELECT FROM item_root a JOIN item_root b ON b.root_id = a.root_id
     WHERE a.item_id = r.item_id AND b.item_id = %(item)s))
 ORDER BY p.release_id, p.owner FOR SHARE OF p
@@ -58,10 +58,13 @@ async def hold(tx: Transaction, release_id: str) -> ExigentRelease | None:
     return await _one(tx, release_id, _PARTS_FOR_ANSWER)
 
 
-async def refused_before(tx: Transaction, item: str, recipient: str) -> tuple[AgencyId, ...]:
-    """Owners who have refused that recipient this, or something of the same lists, in danger before."""
+async def said_before(tx: Transaction, item: str, recipient: str) -> SaidBefore:
+    """What owners have said of that recipient's having this, or something of the same lists, in danger before."""
     said = await tx.rows(_SAID_BEFORE, {"item": item, "recipient": recipient})
-    return tuple(sorted({AgencyId(part.owner) for part in said if part.state == OwnerState.REFUSED.value}))
+    now = await tx.clock()
+    refused = {part.owner for part in said if part.state == OwnerState.REFUSED.value}
+    lapsed = {part.owner for part in said if part.state == OwnerState.SILENT.value and part.until <= now}
+    return SaidBefore(refused=tuple(sorted(refused)), lapsed=tuple(sorted(lapsed)))
 
 
 async def page(

@@ -69,6 +69,12 @@ async def still(tx: Transaction, held: HeldRelease, decision_id: str, refusal: D
     await tx.execute(update(_HELD).where(_HELD.c.id == held.id).values(**values))
 
 
+async def later(tx: Transaction, held_id: str, look_at: datetime) -> None:
+    """Note that it could not be decided, and when to try again, so that the others have their turn."""
+    still = (_HELD.c.id == held_id) & (_HELD.c.state == HeldState.HELD.value)
+    await tx.execute(update(_HELD).where(still).values(woken=False, look_at=look_at))
+
+
 async def end(tx: Transaction, held_id: HeldReleaseId, state: HeldState, at: datetime, **values: Any) -> None:
     """End a held release that is locked. *values* say with what: decision, refusal, release, ending."""
     refusal = values.pop("refusal", None)

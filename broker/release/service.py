@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from broker.audit.events import Actor, GrantUsed, PackageWithheld, ReleaseRead
 from broker.audit.recorder import record
+from broker.cases.model import CaseStatus
 from broker.cases.service import find as find_case
 from broker.decision.model import Exigency, Permit
 from broker.decision.service import DecisionService, Judgement, Released, Wish
@@ -115,8 +116,11 @@ class ReleaseService:
         if request.danger is not None:
             exigency.check(request, policy.bundle.civil_purposes)
         async with self._work.begin() as tx:
-            if await find_case(tx, AgencyId(actor.agency), request.case_id) is None:
+            case = await find_case(tx, AgencyId(actor.agency), request.case_id)
+            if case is None:
                 raise Invalid("case_id names no case of your component", "/case_id")
+            if case.status is not CaseStatus.OPEN:
+                raise Invalid("the case is closed; name one that is open", "/case_id")
 
     async def release_within(
         self, tx: Transaction, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot, requested_by: Subject
@@ -251,12 +255,16 @@ def _wish(request: ReleaseRequest) -> Wish:
 
 
 async def _wish_in_full(tx: Transaction, request: ReleaseRequest) -> Wish:
-    """The same for something that is being made: what an owner has refused in danger is not had by asking again."""
+    """The same for something that is being made.
+
+    What an owner has refused in danger is not had by asking again, and its silence is not made to last a second day.
+    """
     wish = _wish(request)
     if wish.exigent is None:
         return wish
-    refused = await exigent_rows.refused_before(tx, request.item, request.recipient.agency)
-    return replace(wish, exigent=wish.exigent.model_copy(update={"refused": refused}))
+    said = await exigent_rows.said_before(tx, request.item, request.recipient.agency)
+    before = {"refused": said.refused, "lapsed": said.lapsed}
+    return replace(wish, exigent=wish.exigent.model_copy(update=before))
 
 
 def _nature(request: ReleaseRequest, released: Released) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from joserfc.jwk import KeySet
 
@@ -12,6 +12,7 @@ from broker.api.jwks import JwksSource
 from broker.api.services import Services
 from broker.cases.service import CaseService
 from broker.items.writer import ItemWriter
+from broker.jobs.ending import ended
 from broker.jobs.queue import every
 from broker.kernel.clock import SystemClock
 from broker.notify.inbox import InboxService
@@ -61,11 +62,8 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
         try:
             yield _services(held)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            with suppress(Exception):  # Without the database the row is swept away by others.
-                await held.presence.leave()
+            await ended(tasks)
+            await held.presence.leave()
 
 
 def _services(held: Parts) -> Services:

@@ -1,10 +1,10 @@
 """What a worker process does."""
 
 import asyncio
-from contextlib import suppress
 
 from broker.audit.checkpoint import Signer
 from broker.audit.sequencer import run_sequencer
+from broker.jobs.ending import ended
 from broker.jobs.queue import every
 from broker.policy.activation import CHANNEL
 from broker.processes.model import ProcessKind
@@ -52,11 +52,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         stopped = asyncio.create_task(stop.wait())
         # A duty that ends by itself has failed: the process then ends too, and whoever runs it starts it again.
         await asyncio.wait({*tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (*tasks, stopped):
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, stopped, return_exceptions=True)
-        with suppress(Exception):  # Without the database the row is swept away by others.
-            await held.presence.leave()
+        outcomes = await ended((*tasks, stopped))
+        await held.presence.leave()
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome

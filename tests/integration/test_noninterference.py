@@ -226,7 +226,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> Ids:
 def test_fifty_pairs_that_differ_in_what_dos_answered_look_alike(
     postgres_server: Server, tmp_path: Path, named: Ids
 ) -> None:
-    tally = asyncio.run(compared(postgres_server, tmp_path, named, 50, _SEED, spread=4))
+    tally = asyncio.run(compared(postgres_server, tmp_path, named, 50, _SEED, spread=6))
     assert tally["pairs"] == 50
     assert tally["calls"] > 1_000
     assert tally["answers that differ"] == 0, tally["first"]

@@ -102,6 +102,13 @@ def test_owners_are_asked_and_each_sees_itself_alone(postgres: Database) -> None
         assert asked.id not in {one.id for one in await place.verifications.page(officer("FBI"), "", 100)}
         with pytest.raises(Invalid):
             await place.verifications.ask(ANALYST, item, (AgencyId("FBI"),), "Not an owner")
+        async with place.work.begin() as tx:
+            told = await tx.rows("SELECT recipient, subject FROM notification WHERE about ->> 'item' = %s", (item,))
+        assert sorted((row.recipient, row.subject) for row in told) == [
+            ("CBP", "verification_requested"),
+            ("DOS", "verification_requested"),
+            ("ICE-HSI", "verification_answered"),
+        ]
 
     at_work(postgres, test)
 

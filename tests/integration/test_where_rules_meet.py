@@ -24,7 +24,7 @@ from broker.products.lead import Deed, LeadService
 from broker.recall.model import NoticeKind
 from broker.recall.service import RecallService
 from broker.release import exigent_repository
-from broker.release.exigent import OwnerState
+from broker.release.exigent import OwnerState, SaidBefore
 from broker.release.model import Release
 from broker.release.service import Refused
 from tests.integration.test_leads import OUTSIDE
@@ -83,6 +83,22 @@ def test_what_an_owner_has_refused_in_danger_is_not_had_by_asking_again(postgres
         assert "exigent_refused" in codes(await place.release(case, copied, to="DOJ", danger=DANGER))
 
     played(postgres, play)
+
+
+def test_an_owner_s_silence_is_not_made_to_last_by_asking_again(fresh_postgres: Database) -> None:
+    async def play(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.listed(case, "DOS", candidates=0)
+        made = await place.release(case, item, to="DOJ", danger=DANGER)
+        assert isinstance(made, Release), codes(made)
+        assert isinstance(await place.release(case, item, to="DOJ", danger=DANGER), Release)
+        with fresh_postgres.owner() as owner:
+            owner.execute("UPDATE exigent_release SET until = now() - interval '1 second'")
+        assert codes(await place.release(case, item, to="DOJ", danger=DANGER)) >= {"exigent_lapsed"}
+        await place.grant("DOS", item, recipients=("DOJ",))
+        assert isinstance(await place.release(case, item, to="DOJ", danger=DANGER), Release)
+
+    played(fresh_postgres, play)
 
 
 def test_what_is_written_from_a_holding_has_the_caveat_that_its_grant_attached(postgres: Database) -> None:
@@ -271,10 +287,10 @@ def danger_speaks_for_owners_who_were_not_told(monkeypatch: pytest.MonkeyPatch) 
 
 
 def a_refusal_in_danger_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def none(*_: Any) -> tuple[()]:
-        return ()
+    async def nothing(*_: Any) -> SaidBefore:
+        return SaidBefore(refused=(), lapsed=())
 
-    monkeypatch.setattr(exigent_repository, "refused_before", none)
+    monkeypatch.setattr(exigent_repository, "said_before", nothing)
 
 
 def what_is_written_drops_the_grant_s_caveats(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ _SERVER: Final = {
     "cluster_name": DATABASE,
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "max_connections": "100",
+    "max_connections": "200",
     "shared_buffers": "128MB",
     "max_wal_size": "512MB",
     "jit": "off",  # Compiling costs more than it gives for the short statements of this service.
