@@ -1,24 +1,20 @@
 """Accepted is done, or failed with a reason: whoever is killed, and however often."""
 
-import json
 import os
-import platform
 import random
 import signal
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from broker.storage.embedded import EmbeddedPostgres, remove_home
 from tests.integration.chaos import Asking, account, all_asked, at_random, settled, token
+from tests.support.figures import keep
 from tests.support.fleet import PARTNERS, Fleet, Ledger, variables
 from tests.support.postgres import Database
 from tests.support.programs import eventually, reachable_folder
 
-FIGURES = Path(__file__).parents[2] / "docs" / "measurements" / "chaos.json"
 SEED = int(os.environ.get("CHAOS_SEED", "20170101"))
 
 
@@ -115,17 +111,15 @@ def test_a_thousand_searches_while_processes_are_killed_and_the_database_falls()
             database.stop()
             remove_home(folder / "database")
     figures = {
-        "what": f"{searches} searches of {len(PARTNERS)} partners, 2 API and 2 worker processes, killed at random",
-        "date": datetime.now(UTC).date().isoformat(),
         "seed": SEED,
-        "machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, shared with other work",
         "kills": dict(fleet.kills),
         "database_falls": fallen,
         "tries": asking.tries,
         "seconds": round(time.monotonic() - began),
         **asdict(seen),
     }
-    FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    what = f"{searches} searches of {len(PARTNERS)} partners, 2 API and 2 worker processes, killed at random"
+    keep("chaos", what, figures)
     assert asking.refused == []
     assert seen.wrong == []
     assert seen.accepted == seen.complete + seen.failed_with_reason == searches

@@ -1,8 +1,6 @@
 """Superseding and entering in error end a grant as surely as revoking does: once answered, nothing relies on it."""
 
 import asyncio
-import json
-from datetime import UTC, datetime
 
 import pytest
 
@@ -10,7 +8,8 @@ from broker.decision.loader import Loader
 from broker.grants import repository
 from broker.release.model import Release
 from tests.integration.revocation_race import End, HeldLoader, UnlockedLoader, entered_in_error, superseded
-from tests.integration.test_revocation_race import MEASUREMENTS, figures_of, played
+from tests.integration.test_revocation_race import figures_of, played
+from tests.support.figures import keep
 from tests.support.postgres import Database
 from tests.support.workplace import workplace
 
@@ -60,16 +59,12 @@ def test_traitor_that_still_finds_what_has_ended_is_caught(
 
 @pytest.mark.deep
 def test_two_thousand_rounds_each(postgres: Database) -> None:
-    figures: dict[str, object] = {
-        "what": "releases committed after the owner, who had ended their grant, was answered",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    figures: dict[str, object] = {}
     late = 0
     for name, end in ENDINGS.items():
         sound, traitor = played(postgres, HeldLoader, 2000, end), played(postgres, UnlockedLoader, 200, end)
         figures[name] = {"with the lock": figures_of(sound), "traitor without the lock": figures_of(traitor)}
         late += sound.late
         assert traitor.late > 0
-    MEASUREMENTS.mkdir(parents=True, exist_ok=True)
-    (MEASUREMENTS / "ending-release-race.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep("ending-release-race", "releases committed after the owner, who had ended their grant, was answered", figures)
     assert late == 0

@@ -2,13 +2,11 @@
 
 import asyncio
 import gc
-import json
 import os
-import platform
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from broker.kernel.ids import SearchId
 from broker.kernel.words import LegState
 from tests.support.desk import Desk, desk, entry, serving
 from tests.support.faulty_partner import ANSWERED, ERROR, FAULTS, Stage, faulty_partners, name_of, trust
+from tests.support.figures import keep
 from tests.support.postgres import Database
 from tests.support.raw_partner import RawPartner, raw_partner
 
@@ -27,7 +26,6 @@ STEPS = 8
 """Round trips from the deadline to the commit that ends a leg: a busy machine delays each of them."""
 AT_ONCE = 4
 MOST_GROWTH = 50_000_000
-FIGURES = Path(__file__).parents[2] / "docs" / "measurements" / "faults.json"
 
 
 @dataclass
@@ -172,9 +170,6 @@ def test_every_fault_fifty_times(fresh_postgres: Database, tmp_path: Path) -> No
     began = time.monotonic()
     seen = asyncio.run(all_faults(fresh_postgres, tmp_path, 50))
     figures = {
-        "what": f"{len(FAULTS)} faults, each beside a partner that answers; deadline {SECONDS} s",
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
         "searches": seen.searches,
         "wrong": len(seen.wrong),
         "machine_held_up_ms": round(seen.held_up.total_seconds() * 1000),
@@ -183,6 +178,6 @@ def test_every_fault_fifty_times(fresh_postgres: Database, tmp_path: Path) -> No
         "seconds": round(time.monotonic() - began),
         "states": {name: dict(found) for name, found in sorted(seen.states.items())},
     }
-    FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    keep("faults", f"{len(FAULTS)} faults, each beside a partner that answers; deadline {SECONDS} s", figures)
     assert seen.wrong == [], "\n".join(seen.wrong)
     assert seen.growth < MOST_GROWTH

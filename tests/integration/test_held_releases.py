@@ -1,10 +1,8 @@
 """A refused release waits for its last permission, and is then decided anew: made once, or not."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,12 +17,12 @@ from broker.release.held import HeldRelease, HeldState
 from broker.release.model import Release
 from broker.release.service import Refused
 from tests.integration.revocation_race import HeldLoader, UnlockedLoader
+from tests.support.figures import keep
 from tests.support.postgres import Database
 from tests.support.workplace import ANALYST, Workplace, analyst, codes, officer, workplace
 
 Play = Callable[[Workplace], Awaitable[Any]]
 ROUNDS = 100
-MEASUREMENTS = Path(__file__).resolve().parents[2] / "docs" / "measurements"
 
 
 def played(database: Database, play: Play, **how: Any) -> Any:
@@ -258,8 +256,7 @@ def test_after_a_revocation_has_answered_nothing_held_is_released(postgres: Data
 def test_two_thousand_rounds_of_what_was_held(postgres: Database) -> None:
     released, late, twice = raced(postgres, HeldLoader, 2_000)
     figures = {"rounds": 2_000, "released": released, "committed after the answer": late, "released twice": twice}
-    MEASUREMENTS.mkdir(parents=True, exist_ok=True)
-    (MEASUREMENTS / "revoke-held-release-race.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep("revoke-held-release-race", "held releases made after the revocation of their grant had answered", figures)
     assert (late, twice) == (0, 0)
 
 

@@ -5,9 +5,7 @@ of the story. Not a byte may differ, but for the time of day.
 """
 
 import asyncio
-import json
 import os
-import platform
 import secrets
 import sys
 from collections import Counter
@@ -15,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -30,11 +27,11 @@ from broker.release.permission import PermissionRequest
 from tests.integration.sweep import Hidden, grant_of, routes, swept
 from tests.scenarios.world import small_jpeg
 from tests.support.edge import Edge, edge, search_terms
+from tests.support.figures import keep
 from tests.support.postgres import Server, copy_of_template
 
 _SEED: Final = 20261125
 _PROBE: Final = small_jpeg()
-_MEASUREMENTS: Final = Path(__file__).resolve().parents[2] / "docs" / "measurements"
 OBSERVERS: Final = (
     ("FBI", "analyst"),
     ("CBP", "release_officer"),
@@ -251,12 +248,10 @@ def test_two_thousand_pairs(postgres_server: Server, tmp_path: Path, named: Ids)
     seed = int(os.environ.get("NONINTERFERENCE_SEED", str(_SEED)))
     tally = asyncio.run(compared(postgres_server, tmp_path, named, 2000, seed))
     figures = {
-        "what": "answers of any route that differ for an observer without DOS's permission, when DOS's answers differ",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "arch": platform.machine()},
         "seed": seed,
         "observers": [" ".join(one) for one in OBSERVERS],
         **{name: value for name, value in tally.items() if name != "first"},
     }
-    (_MEASUREMENTS / "noninterference.json").write_text(json.dumps(figures, indent=2) + "\n")
+    what = "answers of any route that differ for an observer without DOS's permission, when DOS's answers differ"
+    keep("noninterference", what, figures)
     assert tally["answers that differ"] == 0, tally["first"]

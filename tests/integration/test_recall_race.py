@@ -1,13 +1,8 @@
 """When a notice has answered, nothing that it reaches goes out any more. On a real PostgreSQL, with a traitor."""
 
 import asyncio
-import json
-import os
-import platform
 import statistics
 import time
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -22,10 +17,10 @@ from broker.recall.model import NoticeKind
 from broker.recall.service import RecallService
 from tests.integration.recall_race import RecallTally, race
 from tests.integration.revocation_race import HeldLoader
+from tests.support.figures import keep
 from tests.support.postgres import Database
 from tests.support.workplace import Workplace, officer, workplace
 
-MEASUREMENTS = Path(__file__).resolve().parents[2] / "docs" / "measurements"
 _COPY: Final = """
 INSERT INTO item SELECT %s, kind, case_id, purpose, author, component, search_id, candidates, created_at, expires_at,
     content_sha256, wrapped_key, ciphertext FROM item WHERE id = %s
@@ -112,9 +107,6 @@ def test_two_thousand_rounds_and_ten_thousand_derivations(
         without_the_lock(patch)
         traitor = played(fresh_postgres, 200)
     figures: dict[str, Any] = {
-        "what": "releases committed after a notice about their item had answered; and the walk over derivations",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "arch": platform.machine()},
         "with the lock": {
             "rounds": sound.rounds,
             "releases permitted": sound.permitted,
@@ -131,8 +123,8 @@ def test_two_thousand_rounds_and_ten_thousand_derivations(
         },
         "a notice about 10,000 derivations, seconds": {shape: round(took, 2) for shape, took in walks.items()},
     }
-    MEASUREMENTS.mkdir(parents=True, exist_ok=True)
-    (MEASUREMENTS / "recall-release-race.json").write_text(json.dumps(figures, indent=2) + "\n")
+    what = "releases committed after a notice about their item had answered; and the walk over derivations"
+    keep("recall-release-race", what, figures)
     assert (sound.late, sound.untold) == (0, 0)
     assert traitor.late + traitor.untold > 0
     assert max(walks.values()) < 60

@@ -1,12 +1,7 @@
 """When a revocation has answered, nothing that commits later relies on it. On a real PostgreSQL, with a traitor."""
 
 import asyncio
-import json
-import os
-import platform
 import statistics
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,10 +10,9 @@ import pytest
 from broker.items.reader import ItemReader
 from broker.policy.activation import PolicyInForce
 from tests.integration.revocation_race import End, HeldLoader, Tally, UnlockedLoader, race, revoked
+from tests.support.figures import keep
 from tests.support.postgres import Database
 from tests.support.workplace import workplace
-
-MEASUREMENTS = Path(__file__).resolve().parents[2] / "docs" / "measurements"
 
 
 def played(database: Database, build: type[HeldLoader], rounds: int, end: End = revoked) -> Tally:
@@ -54,14 +48,10 @@ def test_traitor_with_the_lock_taken_out_is_caught(postgres: Database) -> None:
 def test_two_thousand_rounds(postgres: Database) -> None:
     sound, traitor = played(postgres, HeldLoader, 2000), played(postgres, UnlockedLoader, 200)
     figures: dict[str, Any] = {
-        "what": "releases committed after the revocation of their grant had answered",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "arch": platform.machine()},
         "with the lock": figures_of(sound),
         "traitor without the lock": figures_of(traitor),
     }
-    MEASUREMENTS.mkdir(parents=True, exist_ok=True)
-    (MEASUREMENTS / "revoke-release-race.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep("revoke-release-race", "releases committed after the revocation of their grant had answered", figures)
     assert sound.late == 0
     assert traitor.late > 0
 

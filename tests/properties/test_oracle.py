@@ -1,11 +1,7 @@
 """The gate and the policy engine against a second evaluator: they never differ, in either direction."""
 
-import json
 import os
-import platform
 import time
-from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,9 +13,9 @@ from broker.grants.model import Grant
 from broker.kernel.words import ReasonCode
 from broker.provenance.lineage import Lineage
 from tests.properties import oracle, values
+from tests.support.figures import keep
 from tests.support.permission import NOON
 
-MEASUREMENTS = Path(__file__).resolve().parents[2] / "docs" / "measurements"
 _SEED = 20261123
 _WORLDS = 10_000
 _PER_DECISION = {"permission_missing", "grant_revoked", "grant_expired", "grant_exhausted"}
@@ -116,9 +112,6 @@ def test_a_million_worlds() -> None:
     began = time.monotonic()
     tally = _run(worlds, seed)
     figures: dict[str, Any] = {
-        "what": "the gate with the policy engine against a second evaluator, on random worlds and questions",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "arch": platform.machine()},
         "worlds": worlds,
         "seed": seed,
         **tally,
@@ -129,5 +122,6 @@ def test_a_million_worlds() -> None:
         "exceptions": 0,
         "seconds": round(time.monotonic() - began),
     }
-    MEASUREMENTS.mkdir(parents=True, exist_ok=True)
-    (MEASUREMENTS / "oracle.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep(
+        "oracle", "the gate with the policy engine against a second evaluator, on random worlds and questions", figures
+    )
