@@ -18,8 +18,8 @@ ENDINGS = {"supersede": superseded, "entered_in_error": entered_in_error}
 
 @pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
 def test_no_release_commits_after_the_owner_was_answered(postgres: Database, end: End) -> None:
-    tally = played(postgres, HeldLoader, 100, end)
-    assert tally.rounds == 100
+    tally = played(postgres, HeldLoader, 40, end)
+    assert tally.rounds == 40
     assert tally.late == 0
     assert tally.permitted >= 50
 

@@ -240,7 +240,7 @@ def test_traitor_that_shows_an_owner_the_others_parts_is_caught(
     for module in ("requests", "answers"):
         monkeypatch.setattr(f"broker.release.{module}.as_seen_by", everything)
     assert permission_sight.as_seen_by is not everything
-    assert asyncio.run(compared(postgres_server, tmp_path, named, 4, _SEED))["answers that differ"] > 0
+    assert asyncio.run(compared(postgres_server, tmp_path, named, 2, _SEED))["answers that differ"] > 0
 
 
 @pytest.mark.deep

@@ -49,8 +49,8 @@ def without_the_lock(patch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_release_commits_after_the_notice_has_answered(postgres: Database) -> None:
-    tally = played(postgres, 100)
-    assert tally.rounds == 100
+    tally = played(postgres, 40)
+    assert tally.rounds == 40
     assert (tally.late, tally.untold) == (0, 0)
     assert tally.permitted >= 50
 

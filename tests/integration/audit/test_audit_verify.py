@@ -279,11 +279,11 @@ def test_a_snapshot_is_insisted_on(log, key):
         asyncio.run(go())
 
 
-ROUNDS = 500
+ROUNDS = 200
 
 
-def test_five_hundred_random_tamperings_are_all_found(log, key, held):
-    """With the newest checkpoint held; 500 of 500, and none of them raises an error."""
+def test_random_tamperings_are_all_found(log, key, held):
+    """With the newest checkpoint held; all of them, and none raises an error."""
     missed, done = [], Counter()
 
     async def go():
@@ -308,7 +308,7 @@ def test_traitor_a_verifier_that_believes_roots_without_a_signature_finds_nothin
 
     def found():
         count = 0
-        for entry in range(1, 51):
+        for entry in range(1, 21):
 
             async def attack(connection, entry=entry):
                 await edit(connection, entry, "tag", "'other'")
@@ -317,7 +317,7 @@ def test_traitor_a_verifier_that_believes_roots_without_a_signature_finds_nothin
             count += bool(verified(log, key, attack).faults)
         return count
 
-    assert found() == 50
+    assert found() == 20
     monkeypatch.setattr(comparison, "verify_checkpoint", lambda checkpoint, keys: True)
     assert found() == 0
 
