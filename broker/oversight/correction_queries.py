@@ -43,6 +43,25 @@ CORRECTIONS: Final = Query(
     tags=("recall:notice:recorded", "recall:notice:acknowledged", "recall:notice:lifted"),
 )
 
+TO_DESTROY: Final = Query(
+    name="copies-to-destroy",
+    definition=(
+        "Copies that an owner wanted gone by a moment that lies in the period, by that moment: `release` and `item`, who "
+        "holds it, and `days_over` at the end of the period. The broker hands none of them out again; that the holder "
+        "has destroyed its own is for the owner to ask."
+    ),
+    sql="""
+        SELECT purge_by, release_id AS release, item_id AS item, recipient, person, component AS disclosed_by,
+               floor(extract(epoch FROM CAST(:until AS timestamptz) - purge_by) / 86400)::integer AS days_over
+        FROM disclosure
+        WHERE purge_by >= :since AND purge_by < :until
+          AND (CAST(:owners AS text[]) IS NULL OR owners && CAST(:owners AS text[])
+               OR component = ANY (CAST(:owners AS text[])))
+        ORDER BY purge_by, id
+    """,
+    tags=("decision:gate:made",),
+)
+
 TRACE: Final = Query(
     name="trace",
     definition=(

@@ -5,7 +5,7 @@ Every query takes `since`, `until` and `owners` (the agencies whose business the
 
 from typing import Final
 
-from broker.oversight.correction_queries import CORRECTIONS, TRACE
+from broker.oversight.correction_queries import CORRECTIONS, TO_DESTROY, TRACE
 from broker.oversight.query import Query
 from broker.oversight.search_queries import SEARCH_QUERIES
 
@@ -253,6 +253,7 @@ QUERIES: Final = {
         _PARTICIPANTS,
         _HAND_OVERS,
         CORRECTIONS,
+        TO_DESTROY,
         TRACE,
         _EXIGENT,
         *SEARCH_QUERIES,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from broker.audit.events import Actor
+from broker.grants.duties import PurgeBy
 from broker.kernel.clock import SystemClock
 from broker.kernel.errors import Invalid
 from broker.kernel.ids import AgencyId, new_id
@@ -45,6 +46,24 @@ async def written_of(place: Workplace, item: str, source: str) -> None:
     """Note that one item was made of another, as deriving does."""
     async with place.work.begin() as tx:
         await tx.write("INSERT INTO item_source VALUES (%s, 0, 0, %s, NULL)", (item, source))
+
+
+def test_copies_that_an_owner_wanted_gone_are_listed_for_that_owner_and_its_side(play: Callable[[Story], None]) -> None:
+    async def story(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.item(case, "DOS")
+        soon = datetime.now(UTC) + timedelta(days=1)
+        await place.grant("DOS", item, duties=(PurgeBy(at=soon),))
+        made = await place.release(case, item)
+        assert isinstance(made, Release)
+        assert (await run(place, "copies-to-destroy")).rows == []
+        later = soon + timedelta(days=3, hours=1)
+        for reader in (None, "DOS", "ICE-HSI"):
+            [row] = (await run(place, "copies-to-destroy", reader, until=later)).rows
+            assert (row["release"], row["recipient"], row["days_over"]) == (made.id, "FBI", 3)
+        assert (await run(place, "copies-to-destroy", "CBP", until=later)).rows == []
+
+    play(story)
 
 
 def test_what_became_of_a_correction_is_counted(play: Callable[[Story], None]) -> None:

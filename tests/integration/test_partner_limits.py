@@ -15,6 +15,7 @@ from broker.partners.line import Line
 from broker.search.admission import LegAdmission
 from broker.transport import Budget
 from tests.support.desk import Desk, desk, entry, serving
+from tests.support.figures import keep
 from tests.support.postgres import Database
 from tests.support.raw_partner import BROKEN, SOUND, Asked, RawPartner, candidate, raw_partner, reply, saying
 
@@ -31,14 +32,16 @@ def at_desk(database: Database, folder: Path, test: Callable[..., Awaitable[Any]
     return asyncio.run(run())
 
 
-async def an_outage(made: Desk, partner: RawPartner, seconds: float = 30) -> tuple[int, int]:
-    """Thirty searches of a partner that is down, two workers; how many were asked for, and how many calls came."""
+async def an_outage(
+    made: Desk, partner: RawPartner, seconds: float = 30, searches: int = 30, pause: float = 0.05
+) -> tuple[int, int]:
+    """Searches of a partner that is down, two workers; how many were asked for, and how many calls came."""
     partner.act = BROKEN
     async with serving(made.worker(), made.worker()):
         found = []
-        for _ in range(30):
+        for _ in range(searches):
             found.append(await made.accept("p", "beside", seconds=seconds))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause)
         for search in found:
             ended = await made.until(search)
             leg = {leg.partner: leg for leg in ended.legs}
@@ -61,6 +64,21 @@ def test_without_a_circuit_the_budget_alone_keeps_the_fifth(
     monkeypatch.setattr(Line, "reported", lambda self, *_: self)
     searches, calls = at_desk(fresh_postgres, tmp_path, an_outage)
     assert searches < calls <= 1.2 * searches + 3
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("circuit", [True, False], ids=["with the circuit", "by the budget alone"])
+def test_an_outage_of_a_minute(
+    fresh_postgres: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, circuit: bool
+) -> None:
+    if not circuit:
+        monkeypatch.setattr(Line, "reported", lambda self, *_: self)
+    minute = partial(an_outage, seconds=10, searches=300, pause=0.2)
+    searches, calls = at_desk(fresh_postgres, tmp_path, minute)
+    name = f"outage-{'with-circuit' if circuit else 'budget-alone'}"
+    what = "calls to a partner that is down for a minute, five searches a second, two workers"
+    keep(name, what, {"searches": searches, "calls": calls, "most": 1.2 * searches + 3})
+    assert calls <= 1.2 * searches + 3
 
 
 def test_traitor_whose_retries_ignore_the_budget_is_caught(
