@@ -6,6 +6,8 @@ PY := .venv/bin/python
 
 # What belongs to another Python must not reach into the environment.
 unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
+# The suite starts some hundred processes; each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test serve lint check format test-deep bench bench-deep openapi lock
