@@ -46,9 +46,9 @@ async def an_outage(
             ended = await made.until(search)
             leg = {leg.partner: leg for leg in ended.legs}
             assert leg["beside"].state is LegState.ANSWERED
-            if leg["p"].calls or leg["p"].state is not LegState.TIMED_OUT:  # Its turn never came, on a busy machine.
-                assert leg["p"].state is LegState.PARTNER_ERROR
-                assert leg["p"].reason in ("partner_error", "circuit_open")
+            # On a busy machine the deadline may come before the turn to say that the partner is down.
+            assert leg["p"].state in (LegState.PARTNER_ERROR, LegState.TIMED_OUT)
+            assert leg["p"].state is LegState.TIMED_OUT or leg["p"].reason in ("partner_error", "circuit_open")
     return len(found), len(partner.searches)
 
 
