@@ -103,8 +103,8 @@ def _reason(model: type[BaseModel], error: ErrorDetails) -> str:
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
-    # The pure reader on purpose: it works lazily, so nesting is refused before it is followed.
-    return iter(yaml.parse(text, Loader=yaml.SafeLoader))
+    # Both readers work lazily, so nesting is refused before it is followed.
+    return iter(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 class _Builder:
@@ -172,7 +172,7 @@ def _line(event: yaml.Event) -> int:
 
 def _scalar(event: yaml.ScalarEvent) -> Plain:
     text = str(event.value)
-    if event.style is not None:
+    if event.style:
         return text.strip() if event.style in "|>" else text
     if text in ("", "~") or text.casefold() == "null":
         raise _Refused(_line(event), "a value is missing; leave the key out, or put quotes around a text")
