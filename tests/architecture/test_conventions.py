@@ -114,6 +114,12 @@ def test_every_traitor_s_test_exists() -> None:
     assert missing == []
 
 
+def test_every_measurement_is_said_to_be_one() -> None:
+    there = {name for name in tracked() if name.startswith("docs/measurements/") and name.endswith(".json")}
+    page = text("docs/measurements/README.md")
+    assert [name for name in there if Path(name).stem not in page] == []
+
+
 def test_no_photograph_is_in_the_repository() -> None:
     """Faces are drawn when they are needed; no picture of a real person can slip in."""
     pictures = (".jpg", ".jpeg", ".webp", ".heic", ".gif", ".bmp", ".tif", ".tiff")

@@ -20,16 +20,14 @@ import pytest
 from broker.decision import gate
 from broker.grants import coverage
 from broker.grants.coverage import STATE_OF_THE_GRANT
-from broker.items.model import Item
 from broker.items.writer import ItemWriter
-from broker.kernel.ids import AgencyId, ItemId, PurposeId, Subject, new_id
+from broker.kernel.ids import AgencyId, CaseId, PurposeId
 from broker.kernel.words import Action, ItemKind
 from broker.policy.engine import PolicyEngine
 from broker.policy.question import ShareQuestion, Standing
 from broker.policy.source import from_files
-from broker.provenance.lineage import Lineage
 from tests.support.edge import Edge, edge
-from tests.support.permission import marking
+from tests.support.items import an_item
 from tests.support.policy_files import lean, shipped
 from tests.support.postgres import Database
 
@@ -148,28 +146,11 @@ async def laid_out(place: Edge, chance: Random) -> Ground:
 
 
 async def _written(place: Edge, case: str, owners: tuple[str, ...], kind: ItemKind) -> str:
-    item_id = ItemId(new_id("itm"))
-    listed = kind is ItemKind.CANDIDATE_LIST
-    item = Item(
-        id=item_id,
-        kind=kind,
-        case_id=case,
-        purpose=PurposeId("criminal_investigation"),
-        author=Subject("ana"),
-        component=AgencyId("ICE-HSI"),
-        search_id=None,
-        candidates=0,
-        created_at=datetime.now(UTC),
-        lineage=Lineage(
-            markings=tuple(marking(owner, case_id=case) for owner in owners),
-            roots=frozenset({item_id}) if listed else frozenset(),
-        ),
-    )
+    item = an_item(CaseId(case), owners, kind)
+    content: dict[str, Any] = {"candidates": []} if kind is ItemKind.CANDIDATE_LIST else {"title": "t", "parts": []}
     async with place.worker.work.begin() as tx:
-        await ItemWriter(place.worker.sealer).write(
-            tx, item, {"candidates": []} if listed else {"title": "t", "parts": []}
-        )
-    return str(item_id)
+        await ItemWriter(place.worker.sealer).write(tx, item, content)
+    return str(item.id)
 
 
 async def _recorded(place: Edge, owner: str, state: str, item: str, case: str) -> None:

@@ -246,7 +246,7 @@ def test_traitor_that_shows_an_owner_the_others_parts_is_caught(
 @pytest.mark.deep
 def test_two_thousand_pairs(postgres_server: Server, tmp_path: Path, named: Ids) -> None:
     seed = int(os.environ.get("NONINTERFERENCE_SEED", str(_SEED)))
-    tally = asyncio.run(compared(postgres_server, tmp_path, named, 2000, seed, spread=10))
+    tally = asyncio.run(compared(postgres_server, tmp_path, named, 2000, seed, spread=3))
     figures = {
         "seed": seed,
         "observers": [" ".join(one) for one in OBSERVERS],

@@ -29,6 +29,7 @@ from broker.release.model import Release
 from broker.release.service import Refused
 from tests.integration.test_leads import OUTSIDE
 from tests.support.postgres import Database
+from tests.support.traitors import assert_caught
 from tests.support.workplace import ANALYST, Workplace, analyst, codes, officer, workplace
 
 DANGER = "A child was taken this morning and the car was seen an hour ago."
@@ -388,5 +389,4 @@ def test_traitor_without_the_rule_is_caught(
     broken: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     broken(monkeypatch)
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
-        rule(postgres)
+    assert_caught(rule, postgres)

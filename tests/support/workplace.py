@@ -19,11 +19,11 @@ from broker.decision.service import DecisionService
 from broker.grants.ending import GrantEndings
 from broker.grants.model import Grant, Terms
 from broker.grants.service import GrantService
-from broker.items.model import Content, Item, Source
+from broker.items.model import Content, Source
 from broker.items.reader import ItemReader
 from broker.items.writer import ItemWriter
 from broker.kernel.clock import SystemClock
-from broker.kernel.ids import AgencyId, CaseId, ItemId, PurposeId, Subject, new_id
+from broker.kernel.ids import AgencyId, CaseId, ItemId, PurposeId
 from broker.kernel.words import Action, ItemKind
 from broker.policy.activation import PolicyInForce, activate
 from broker.policy.holder import Policies
@@ -34,7 +34,6 @@ from broker.products.reimport import ImportService
 from broker.products.review import Finding, Review, ReviewService
 from broker.products.review_outcome import Disposition
 from broker.products.verification import VerificationService
-from broker.provenance.lineage import Lineage
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
 from broker.release.escrow import HeldReleaseService
@@ -47,7 +46,8 @@ from broker.release.service import Refused, ReleaseService
 from broker.storage.database import engine_for
 from broker.storage.sealing import Sealer
 from broker.storage.unit_of_work import UnitOfWork
-from tests.support.permission import marking, terms
+from tests.support.items import an_item
+from tests.support.permission import terms
 from tests.support.policy_files import SHIPPED
 from tests.support.postgres import Database
 
@@ -131,28 +131,13 @@ class Workplace:
         **changes: Any,
     ) -> ItemId:
         """An item of ICE-HSI's with a part of each owner, as it would have come of reviewed lists."""
-        item_id = ItemId(new_id("itm"))
-        item = Item(
-            id=item_id,
-            kind=kind,
-            case_id=case,
-            purpose=PurposeId("criminal_investigation"),
-            author=Subject("ana"),
-            component=AgencyId("ICE-HSI"),
-            search_id=None,
-            candidates=0,
-            created_at=datetime.now(UTC),
-            lineage=Lineage(
-                markings=tuple(marking(owner, case_id=case, caveats=caveats) for owner in owners),
-                roots=frozenset({item_id}) if kind is ItemKind.CANDIDATE_LIST else frozenset(),
-            ),
-        ).model_copy(update=changes)
+        item = an_item(case, owners, kind, caveats=caveats, **changes)
         if content is None:
             part = {"text": "p", "owners": sorted(owners), "sources": []}
             content = {"title": "t", "parts": [part]} if kind is not ItemKind.CANDIDATE_LIST else {"candidates": []}
         async with self.work.begin() as tx:
             await self.writer.write(tx, item, content)
-        return item_id
+        return item.id
 
     async def grant(self, owner: str, item: str, **changes: Any) -> Grant:
         """The owner's officer lets the item go to FBI, from a moment ago and for a month."""
