@@ -25,12 +25,12 @@ from broker.products.verification import VerificationService
 from broker.recall.overdue import OverdueService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
-from broker.release.answers import AnswerService
-from broker.release.escrow import HeldReleaseService
+from broker.release.exigent.ratification import RatificationService
+from broker.release.held.escrow import HeldReleaseService
 from broker.release.impact import ImpactService
-from broker.release.ratification import RatificationService
+from broker.release.permission.answers import AnswerService
+from broker.release.permission.requests import PermissionService
 from broker.release.reliance import RelianceService
-from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
 from broker.search.callbacks import Callbacks
 from broker.search.service import SearchService

@@ -13,9 +13,9 @@ import broker.policy.tables
 import broker.processes.tables
 import broker.products.tables
 import broker.recall.tables
-import broker.release.exigent_tables
-import broker.release.held_tables
-import broker.release.permission_tables
+import broker.release.exigent.tables
+import broker.release.held.tables
+import broker.release.permission.tables
 import broker.release.tables
 import broker.search.tables
 import broker.storage.idempotency  # noqa: F401 - imported, like the rest, so that its tables are known

@@ -17,7 +17,7 @@ from broker.kernel.partner import Duty, PartnerEntry
 from broker.kernel.words import Role
 from broker.recall import repository
 from broker.recall.model import Delivery, Notice, NoticeKind
-from broker.release.exigent import ExigentRelease
+from broker.release.exigent.model import ExigentRelease
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 TIME_TO_ACKNOWLEDGE: Final = timedelta(days=10)

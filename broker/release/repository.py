@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 from broker.items.fingerprints import of_fields
 from broker.items.handing_out import hand_out, keep
 from broker.kernel.words import Action
-from broker.release.exigent_tables import ExigentReleaseRow
+from broker.release.exigent.tables import ExigentReleaseRow
 from broker.release.model import Acceptance, Disclosure, Package, Recipient, Release, ReleaseRequest
 from broker.release.tables import AcceptanceRow, DisclosureRow, ReleaseRow
 from broker.storage.columns import table

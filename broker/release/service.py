@@ -17,10 +17,10 @@ from broker.kernel.ids import AgencyId, CaseId, DisclosureId, ReleaseId, Subject
 from broker.kernel.words import Action
 from broker.policy.snapshot import PolicySnapshot
 from broker.provenance.caveats import Caveat
-from broker.release import exigency
-from broker.release import exigent_repository as exigent_rows
 from broker.release.acceptance import NotAccepted
 from broker.release.duties import tell_owner
+from broker.release.exigent import exigency
+from broker.release.exigent import repository as exigent_rows
 from broker.release.model import Direction, Disclosure, LeftOut, Package, Release, ReleaseRequest
 from broker.release.repository import ReleaseRepository
 from broker.storage import idempotency

@@ -30,8 +30,8 @@ from broker.products.verification import VerificationService
 from broker.recall.overdue import OverdueService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
+from broker.release.exigent.ratification import RatificationService
 from broker.release.impact import ImpactService
-from broker.release.ratification import RatificationService
 from broker.release.reliance import RelianceService
 from broker.release.repository import ReleaseRepository
 from broker.search.callbacks import Callbacks

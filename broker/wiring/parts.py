@@ -24,12 +24,12 @@ from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.processes.model import ProcessKind
 from broker.processes.register import Presence, ProcessRegister
-from broker.release.answers import AnswerService
-from broker.release.escrow import HeldReleaseService
+from broker.release.held.escrow import HeldReleaseService
 from broker.release.holdings import ReleaseHoldings
-from broker.release.permission_repository import PermissionRepository
+from broker.release.permission.answers import AnswerService
+from broker.release.permission.repository import PermissionRepository
+from broker.release.permission.requests import PermissionService
 from broker.release.repository import ReleaseRepository
-from broker.release.requests import PermissionService
 from broker.release.service import ReleaseService
 from broker.search.asking import LegAsking
 from broker.search.recheck import Recheck

@@ -17,7 +17,7 @@ from broker.grants import repository
 from broker.grants.model import Grant
 from broker.recall.model import NoticeKind
 from broker.recall.service import RecallService
-from broker.release.held import HeldRelease
+from broker.release.held.model import HeldRelease
 from broker.release.model import Release
 from tests.support.workplace import Workplace, officer
 

@@ -18,7 +18,7 @@ from broker.oversight.reports import Reports
 from broker.policy.question import Refused as RuleRefuses
 from broker.provenance.lineage import Lineage
 from broker.recall.service import RecallService
-from broker.release.exigent import LIFETIME, OwnerState
+from broker.release.exigent.model import LIFETIME, OwnerState
 from broker.release.model import Release
 from broker.release.service import Refused
 from tests.properties.values import facts

@@ -13,7 +13,7 @@ from broker.decision.model import Permit
 from broker.items.reader import ItemReader
 from broker.kernel.errors import Conflict, Invalid, NotFound
 from broker.policy.activation import PolicyInForce
-from broker.release.held import HeldRelease, HeldState
+from broker.release.held.model import HeldRelease, HeldState
 from broker.release.model import Release
 from broker.release.service import Refused
 from tests.integration.revocation_race import HeldLoader, UnlockedLoader

@@ -22,8 +22,8 @@ import pytest
 
 from broker.kernel import ids
 from broker.partners.contract import Answered, Handling, NoHit, ReportedCandidate
-from broker.release import permission_sight
-from broker.release.permission import PermissionRequest
+from broker.release.permission import sight as permission_sight
+from broker.release.permission.model import PermissionRequest
 from tests.integration.sweep import Hidden, grant_of, routes, swept
 from tests.scenarios.world import small_jpeg
 from tests.support.edge import Edge, edge, search_terms
@@ -238,7 +238,7 @@ def test_traitor_that_shows_an_owner_the_others_parts_is_caught(
         return request
 
     for module in ("requests", "answers"):
-        monkeypatch.setattr(f"broker.release.{module}.as_seen_by", everything)
+        monkeypatch.setattr(f"broker.release.permission.{module}.as_seen_by", everything)
     assert permission_sight.as_seen_by is not everything
     assert asyncio.run(compared(postgres_server, tmp_path, named, 2, _SEED))["answers that differ"] > 0
 

@@ -20,9 +20,9 @@ from broker.provenance.lineage import Lineage
 from broker.recall.model import NoticeKind
 from broker.recall.service import RecallService
 from broker.release.model import Recipient, Release, ReleaseRequest
-from broker.release.permission_repository import PermissionRepository
+from broker.release.permission.repository import PermissionRepository
+from broker.release.permission.requests import PermissionService, Question
 from broker.release.repository import ReleaseRepository
-from broker.release.requests import PermissionService, Question
 from broker.release.service import Refused, ReleaseService
 from broker.storage.sealing import SealBroken, Sealer
 from tests.support.permission import marking

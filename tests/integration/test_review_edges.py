@@ -20,7 +20,7 @@ from broker.products.verification_model import Confirmation
 from broker.provenance.lineage import Lineage
 from broker.recall.model import NoticeKind
 from broker.recall.service import RecallService
-from broker.release.exigent import OwnerState
+from broker.release.exigent.model import OwnerState
 from broker.release.impact import ImpactService
 from broker.release.model import Release
 from broker.search.callbacks import ON_RECORD

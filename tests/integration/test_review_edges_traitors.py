@@ -11,7 +11,7 @@ from broker.oversight.correction_queries import TRACE
 from broker.oversight.queries import QUERIES
 from broker.oversight.search_queries import PROBES
 from broker.products import lead as lead_module
-from broker.release import exigent_repository
+from broker.release.exigent import repository as exigent_repository
 from broker.search.callbacks import ON_RECORD
 from tests.integration import test_review_edges as edges
 from tests.support.postgres import Database

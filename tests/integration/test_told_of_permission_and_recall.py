@@ -16,11 +16,11 @@ from broker.kernel.words import Action
 from broker.recall.model import NoticeKind
 from broker.recall.overdue import OverdueService
 from broker.recall.service import RecallService
-from broker.release.answers import Answer, AnswerService
 from broker.release.model import Recipient, Release, ReleaseRequest
-from broker.release.permission import PartState, PermissionRequest
-from broker.release.permission_repository import PermissionRepository
-from broker.release.requests import PermissionService, Question
+from broker.release.permission.answers import Answer, AnswerService
+from broker.release.permission.model import PartState, PermissionRequest
+from broker.release.permission.repository import PermissionRepository
+from broker.release.permission.requests import PermissionService, Question
 from broker.storage.sealing import Sealer
 from broker.storage.unit_of_work import Transaction
 from tests.support.permission import terms

@@ -23,8 +23,8 @@ from broker.products.derive import Draft, Part
 from broker.products.lead import Deed, LeadService
 from broker.recall.model import NoticeKind
 from broker.recall.service import RecallService
-from broker.release import exigent_repository
-from broker.release.exigent import OwnerState, SaidBefore
+from broker.release.exigent import repository as exigent_repository
+from broker.release.exigent.model import OwnerState, SaidBefore
 from broker.release.model import Release
 from broker.release.service import Refused
 from tests.integration.test_leads import OUTSIDE

@@ -36,11 +36,11 @@ from broker.products.review_outcome import Disposition
 from broker.products.verification import VerificationService
 from broker.recall.service import RecallService
 from broker.release.acceptance import AcceptanceService
-from broker.release.escrow import HeldReleaseService
-from broker.release.held import HeldRelease
+from broker.release.exigent.ratification import RatificationService
+from broker.release.held.escrow import HeldReleaseService
+from broker.release.held.model import HeldRelease
 from broker.release.holdings import ReleaseHoldings
 from broker.release.model import Recipient, Release, ReleaseRequest
-from broker.release.ratification import RatificationService
 from broker.release.repository import ReleaseRepository
 from broker.release.service import Refused, ReleaseService
 from broker.storage.database import engine_for

@@ -23,7 +23,7 @@ from broker.api.schemas.held import (
 from broker.api.schemas.releases import ReleaseReply
 from broker.api.strict_bodies import StrictRoute
 from broker.policy.question import Act
-from broker.release.held import HeldRelease
+from broker.release.held.model import HeldRelease
 from broker.release.service import Refused
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["releases"])

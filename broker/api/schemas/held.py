@@ -8,8 +8,8 @@ from broker.api.schemas.releases import MissingReply, NewRelease, ReasonReply, R
 from broker.api.schemas.words import Body, Moment, Reply, Text
 from broker.kernel.ids import AgencyId, CaseId, DecisionId, GrantId, HeldReleaseId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action
-from broker.release.exigent import ExigentRelease, OwnerState
-from broker.release.held import HeldRelease, HeldState
+from broker.release.exigent.model import ExigentRelease, OwnerState
+from broker.release.held.model import HeldRelease, HeldState
 from broker.release.impact import Impact
 
 

@@ -10,10 +10,10 @@ from broker.api.schemas.words import Body, Flag, Line, Moment, Pointer, Reply, S
 from broker.grants.model import Evidence
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PermissionRequestId, PurposeId
 from broker.kernel.words import Action, ItemKind
-from broker.release.answers import Answer
 from broker.release.model import Recipient, ReleaseRequest
-from broker.release.permission import Part, PartState, PermissionRequest
-from broker.release.requests import Question
+from broker.release.permission.answers import Answer
+from broker.release.permission.model import Part, PartState, PermissionRequest
+from broker.release.permission.requests import Question
 
 _NOBODY_YET = "to be named with the release"
 

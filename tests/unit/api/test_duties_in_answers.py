@@ -10,8 +10,8 @@ from broker.grants.duties import PurgeBy, VerifyFirst
 from broker.kernel.errors import Invalid
 from broker.kernel.ids import AgencyId, PermissionRequestId, PurposeId, Subject
 from broker.kernel.words import Action, ItemKind
-from broker.release.answers import _terms
-from broker.release.permission import PermissionRequest
+from broker.release.permission.answers import _terms
+from broker.release.permission.model import PermissionRequest
 from tests.support.permission import CASE, ITEM, NOON
 
 DOS = AgencyId("DOS")

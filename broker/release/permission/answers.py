@@ -18,10 +18,10 @@ from broker.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from broker.kernel.ids import AgencyId, GrantId
 from broker.kernel.words import Role
 from broker.policy.snapshot import PolicySnapshot
-from broker.release.permission import ANSWERS, GRANTING, Part, PartState, PermissionRequest
-from broker.release.permission_repository import PermissionRepository
-from broker.release.permission_sight import as_seen_by
-from broker.release.permission_told import tell
+from broker.release.permission.model import ANSWERS, GRANTING, Part, PartState, PermissionRequest
+from broker.release.permission.repository import PermissionRepository
+from broker.release.permission.sight import as_seen_by
+from broker.release.permission.told import tell
 from broker.storage.unit_of_work import Transaction
 
 GRANT_LIFETIME: Final = timedelta(days=30)

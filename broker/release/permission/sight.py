@@ -3,7 +3,7 @@
 from broker.audit.events import Actor
 from broker.kernel.tree import Tree
 from broker.kernel.words import Role
-from broker.release.permission import PermissionRequest
+from broker.release.permission.model import PermissionRequest
 
 
 def as_seen_by(actor: Actor, request: PermissionRequest, agencies: Tree) -> PermissionRequest | None:

@@ -1,7 +1,7 @@
 """Asking owners for permission: one question, a part for each owner.
 
 Each owner is shown its own sources and the parts that use them, and nothing of the others'. What nobody answers
-expires; it is never taken for a yes. Answers are taken in ``broker.release.answers``.
+expires; it is never taken for a yes. Answers are taken in ``broker.release.permission.answers``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,10 +30,10 @@ from broker.kernel.tree import Tree
 from broker.kernel.words import Action, Role
 from broker.policy.snapshot import PolicySnapshot
 from broker.release.model import ReleaseRequest
-from broker.release.permission import Part, PartState, PermissionRequest, Use
-from broker.release.permission_repository import PermissionRepository
-from broker.release.permission_sight import as_seen_by
-from broker.release.permission_told import tell
+from broker.release.permission.model import Part, PartState, PermissionRequest, Use
+from broker.release.permission.repository import PermissionRepository
+from broker.release.permission.sight import as_seen_by
+from broker.release.permission.told import tell
 from broker.storage.attempt import attempt
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 

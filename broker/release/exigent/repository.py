@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import insert, update
 
 from broker.kernel.ids import AgencyId, ReleaseId
-from broker.release.exigent import ExigentPart, ExigentRelease, OwnerState, SaidBefore
-from broker.release.exigent_tables import ExigentPartRow, ExigentReleaseRow
+from broker.release.exigent.model import ExigentPart, ExigentRelease, OwnerState, SaidBefore
+from broker.release.exigent.tables import ExigentPartRow, ExigentReleaseRow
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction
 

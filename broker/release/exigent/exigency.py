@@ -8,8 +8,8 @@ from broker.jobs.outbox import Happened, Message, post
 from broker.kernel.errors import Invalid
 from broker.kernel.ids import AgencyId
 from broker.kernel.words import Action
-from broker.release import exigent_repository as rows
-from broker.release.exigent import FEWEST_WORDS, LIFETIME
+from broker.release.exigent import repository as rows
+from broker.release.exigent.model import FEWEST_WORDS, LIFETIME
 from broker.release.model import Release, ReleaseRequest
 from broker.storage.unit_of_work import Transaction
 

@@ -24,11 +24,11 @@ from broker.jobs.outbox import Happened, Message, post
 from broker.kernel.errors import BrokerError, Conflict, Invalid, NotFound
 from broker.kernel.ids import AgencyId, HeldReleaseId, Subject, new_id
 from broker.policy.snapshot import PolicySnapshot
-from broker.release import held_repository as rows
-from broker.release.held import HeldRelease, HeldState, curable, transient
+from broker.release.held import repository as rows
+from broker.release.held.model import HeldRelease, HeldState, curable, transient
+from broker.release.held.waking import wake
 from broker.release.model import Release, ReleaseRequest
 from broker.release.service import Refused, ReleaseService
-from broker.release.waking import wake
 from broker.storage import idempotency
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 

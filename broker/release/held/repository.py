@@ -8,8 +8,8 @@ from sqlalchemy import insert, select, update
 from broker.decision.model import Deny
 from broker.kernel.ids import HeldReleaseId
 from broker.kernel.words import Action, ReasonCode
-from broker.release.held import HeldRelease, HeldState
-from broker.release.held_tables import HeldReleaseRow
+from broker.release.held.model import HeldRelease, HeldState
+from broker.release.held.tables import HeldReleaseRow
 from broker.release.model import Recipient, ReleaseRequest
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction

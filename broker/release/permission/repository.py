@@ -9,8 +9,8 @@ from sqlalchemy import insert, select, update
 
 from broker.kernel.ids import AgencyId, PermissionRequestId
 from broker.kernel.words import Action, ItemKind
-from broker.release.permission import Part, PartState, PermissionRequest, Use
-from broker.release.permission_tables import PermissionPartRow, PermissionRequestRow
+from broker.release.permission.model import Part, PartState, PermissionRequest, Use
+from broker.release.permission.tables import PermissionPartRow, PermissionRequestRow
 from broker.storage.columns import table
 from broker.storage.sealing import Sealed, Sealer
 from broker.storage.unit_of_work import Transaction

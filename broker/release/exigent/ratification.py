@@ -9,8 +9,8 @@ from broker.jobs.outbox import Happened, Message, post
 from broker.kernel.errors import Conflict, Forbidden, NotFound
 from broker.kernel.ids import AgencyId
 from broker.kernel.words import Role
-from broker.release import exigent_repository as rows
-from broker.release.exigent import ExigentRelease, OwnerState
+from broker.release.exigent import repository as rows
+from broker.release.exigent.model import ExigentRelease, OwnerState
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 

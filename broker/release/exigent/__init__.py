@@ -1,0 +1,1 @@
+"""Releases in imminent danger: made without waiting, told at once, ratified or refused afterwards."""
