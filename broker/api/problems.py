@@ -22,6 +22,14 @@ from broker.kernel.ids import new_id
 
 MEDIA_TYPE: Final = "application/problem+json"
 _log = structlog.get_logger(__name__)
+# Pydantic's own words for these repeat what was sent.
+_NEUTRAL: Final = {
+    "extra_forbidden": "has a member that is not known",
+    "union_tag_invalid": "is of a kind that is not known",
+    "uuid_parsing": "is not a UUID",
+    "url_parsing": "is not a URL",
+    "url_syntax_violation": "is not a URL",
+}
 _TITLES: Final = {
     400: ("bad-request", "The request cannot be read"),
     404: (NotFound.slug, NotFound.title),
@@ -127,8 +135,8 @@ def _pointer(fault: dict[str, Any]) -> str:
 
 
 def _words(fault: dict[str, Any]) -> str:
-    if fault["type"] == "extra_forbidden":
-        return "has a member that is not known"
+    if fault["type"] in _NEUTRAL:
+        return _NEUTRAL[fault["type"]]
     if fault["type"] in {"value_error", "assertion_error", "string_pattern_mismatch"}:
         return str(fault["msg"]).removeprefix("Value error, ")
     return str(fault["msg"])

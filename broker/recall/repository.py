@@ -91,11 +91,12 @@ async def lift(tx: Transaction, notice: NoticeId, by: str, at: Any) -> tuple[Ite
     return tuple(ItemId(one) for one in (await tx.execute(reached.returning(_AFFECTED.c.item_id))).scalars())
 
 
-async def deliveries(tx: Transaction, recipient: str, after: str, limit: int) -> list[Delivery]:
-    """What one agency has to be told, in the order of the notices' ids."""
+async def deliveries(tx: Transaction, recipient: str, limit: int) -> list[Delivery]:
+    """What one agency has to be told: what is to be acknowledged still before all else, and the newest first."""
+    order = "d.acknowledged_at IS NULL AND n.lifted_at IS NULL DESC, n.recorded_at DESC, 1, 2"
     rows = await tx.execute(
-        text(_DELIVERY + "WHERE d.recipient = :recipient AND d.notice_id > :after ORDER BY 1, 2 LIMIT :limit"),
-        {"recipient": recipient, "after": after, "limit": limit},
+        text(_DELIVERY + f"WHERE d.recipient = :recipient ORDER BY {order} LIMIT :limit"),
+        {"recipient": recipient, "limit": limit},
     )
     return [_delivery(row) for row in rows]
 

@@ -146,10 +146,10 @@ class RecallService:
         async with self._work.begin() as tx:
             return await repository.page(tx, owner, after, limit)
 
-    async def inbox(self, actor: Actor, after: str, limit: int) -> list[Delivery]:
-        """What the actor's agency has to be told about what it received."""
+    async def inbox(self, actor: Actor, limit: int) -> list[Delivery]:
+        """What the actor's agency has to be told about what it received; first what it has not acknowledged."""
         async with self._work.begin() as tx:
-            return await repository.deliveries(tx, actor.agency, after, limit)
+            return await repository.deliveries(tx, actor.agency, limit)
 
     async def acknowledge(self, actor: Actor, notice_id: str) -> int:
         """Note that the actor's agency has read a notice; how many copies it holds that were still open."""

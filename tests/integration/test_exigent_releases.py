@@ -138,7 +138,7 @@ def test_a_refusal_ends_it_at_once_and_tells_the_recipient(postgres: Database) -
         # Repeated, it is decided anew.
         again = await place.release(case, item, danger=DANGER, key="danger-1")
         assert "exigent_refused" in codes(again)
-        received = [one for one in await RecallService(place.work).inbox(FBI, "", 1000) if one.release == release.id]
+        received = [one for one in await RecallService(place.work).inbox(FBI, 1000) if one.release == release.id]
         assert [(one.owner, one.text) for one in received] == [("DOS", "There was none.")]
         # Only the copy is taken back: what else there is of the item is the owner's grants' to say.
         await place.grant("DOS", item, recipients=(AgencyId("STATE-EX-POLICE"),))

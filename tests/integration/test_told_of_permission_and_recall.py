@@ -239,7 +239,7 @@ def test_an_exempt_system_stops_passing_on_and_asks_nobody_to_acknowledge(
         recall = RecallService(place.work, exempt(place, date(2020, 1, 1)))
         notice = await recall.announce(officer("DOS"), item, NoticeKind.WITHDRAWN, "Wrong.", None)
         assert notice.exempt_ground == "an invented rule"
-        (copy,) = await recall.inbox(Actor(sub="f", agency="FBI", roles=("analyst",)), "", 10)
+        (copy,) = await recall.inbox(Actor(sub="f", agency="FBI", roles=("analyst",)), 10)
         assert copy.exempt_ground == "an invented rule"
         assert not isinstance(await place.release(await place.case(), item), Release)
         passed(fresh_postgres, notice.id)

@@ -44,9 +44,12 @@ async def list_notices(page: PageDep, caller: Reading, held: ServicesDep) -> Not
 
 @router.get("/notices/received")
 async def list_received_notices(caller: Reading, held: ServicesDep) -> DeliveryList:
-    """What the own agency has to be told about what it received, a thousand copies at most."""
-    found = await held.recall.inbox(caller.actor, "", 1000)
-    return DeliveryList(items=[delivery_reply(one) for one in found], next=None, complete=len(found) < 1000)
+    """What the own agency has to be told about what it received, a thousand copies at most.
+
+    Those that it has still to acknowledge come first, and of these the newest.
+    """
+    found = await held.recall.inbox(caller.actor, 1001)
+    return DeliveryList(items=[delivery_reply(one) for one in found[:1000]], next=None, complete=len(found) <= 1000)
 
 
 @router.get("/notices/overdue")

@@ -26,7 +26,7 @@ _WAKE_ALL: Final = "UPDATE held_release SET woken = true WHERE state = 'held' AN
 _WAKE_FOR_GRANTS: Final = """
 UPDATE held_release h SET woken = true FROM permission_grant g
 WHERE g.id = ANY (%s) AND h.state = 'held' AND NOT h.woken AND h.owners @> ARRAY[g.owner::text]
-    AND h.action = g.action AND (g.include_components OR h.recipient = ANY (g.recipients))
+    AND (g.lift OR (h.action = g.action AND (g.include_components OR h.recipient = ANY (g.recipients))))
 """
 _WAKE_FOR_REVIEWS: Final = """
 UPDATE held_release h SET woken = true FROM item_root r
