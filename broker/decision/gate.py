@@ -58,6 +58,13 @@ def requests(question: Question, lineage: Lineage) -> tuple[Request, ...]:
     return tuple(_request(question, asked_for, owner, question.purpose) for owner in others)
 
 
+def looks_from_outside(question: Question, lineage: Lineage) -> bool:
+    """Whether somebody looks who neither owns all of it nor asked for it: a look that lets information out."""
+    return question.action is Action.VIEW and any(
+        question.asker not in (part.owner, part.asked_by) for part in lineage.markings
+    )
+
+
 def review_gaps(unreviewed: Sized, disputed: Sized) -> list[str]:
     """What is lacking of the reviews of the lists behind an item, in words."""
     gaps = []
@@ -283,11 +290,12 @@ class _Deliberation:
         copy_until = self.question.copy_until
         if copy_until is not None and not self.facts.now < copy_until:
             self._against(ReasonCode.CAVEAT_UNMET, None, "purge_by: this copy was to be gone by now")
-        if self.question.action is not Action.VIEW:
+        if self.question.action is not Action.VIEW or looks_from_outside(self.question, self.facts.lineage):
             for owner, kind in self.facts.notices:
                 named = self._named(owner)
                 detail = f"{named or 'an owner'} has announced that this, or something it is made of, is {kind}"
                 self._against(ReasonCode.ITEM_RECALLED, named, detail)
+        if self.question.action is not Action.VIEW:
             for owner in sorted(self.facts.unconfirmed):
                 named = self._named(owner)
                 said = "was asked about this, or about something it is made of, and did not confirm it"

@@ -7,14 +7,14 @@ wait for one another but never in a ring. The clock is read last: what expired w
 from collections.abc import Iterable
 from typing import Protocol
 
-from broker.decision.gate import requests
+from broker.decision.gate import looks_from_outside, requests
 from broker.decision.model import Facts, Question
 from broker.grants import repository
 from broker.grants.coverage import Request, Trees
 from broker.grants.model import Grant
 from broker.items.model import Source
 from broker.items.reader import NO_GAPS, NOTHING_SAID, Confirmations, ItemReader, ReviewGaps, Stored
-from broker.kernel.ids import GrantId, ItemId, ReleaseId
+from broker.kernel.ids import AgencyId, GrantId, ItemId, ReleaseId
 from broker.kernel.words import Action
 from broker.policy import places
 from broker.policy.snapshot import PolicySnapshot
@@ -60,6 +60,10 @@ class Loader:
         """The releases under which its author's component held what an item is made of."""
         return await self._items.held_under(tx, item_id)
 
+    async def owners_told(self, tx: Transaction, component: AgencyId, texts: Iterable[str]) -> frozenset[AgencyId]:
+        """Whose information these texts repeat, as far as this component was given it."""
+        return await self._items.owners_told(tx, component, texts)
+
     async def hold(
         self, tx: Transaction, asked: Iterable[tuple[Question, Stored]], policy: PolicySnapshot, *, for_use: bool
     ) -> None:
@@ -93,7 +97,8 @@ class Loader:
         # The owner's answer is written under the same lock as a notice, so the same holds of it.
         said = await self._items.confirmations(tx, stored.item.id) if leaves else NOTHING_SAID
         # A notice is written under the item's lock FOR UPDATE, so with the item held nothing new can stand here.
-        notices = await self._items.notices(tx, stored.item.id) if leaves else ()
+        heeded = leaves or looks_from_outside(question, stored.item.lineage)
+        notices = await self._items.notices(tx, stored.item.id) if heeded else ()
         return Facts(
             lineage=stored.item.lineage,
             grants=grants,

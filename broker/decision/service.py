@@ -3,6 +3,7 @@
 Every question is recorded with its answer in the transaction that relies on it: no row, no act.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -18,6 +19,7 @@ from broker.items.handing_out import hand_out
 from broker.items.model import Content, Item, Source
 from broker.items.projection import all_resolve
 from broker.items.reader import Confirmations, ReviewGaps
+from broker.kernel.errors import Invalid
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action, ReasonCode, Role
 from broker.storage.unit_of_work import Transaction, UnitOfWork
@@ -71,7 +73,7 @@ class Wish:
 class Released:
     """Content that has passed the door. Only the door makes one, and only on a Permit."""
 
-    __slots__ = ("content", "fields", "grants", "holdings", "item", "judgement", "lineage")
+    __slots__ = ("caveats", "content", "fields", "grants", "holdings", "item", "judgement", "lineage")
 
     def __init__(
         self, key: object, content: Content, judgement: Judgement, look: Judgement, fields: tuple[str, ...] | None
@@ -85,6 +87,8 @@ class Released:
         """Whose that is."""
         self.content = content
         self.judgement = judgement
+        self.caveats = look.outcome.caveats
+        """What the caller is held to."""
         self.grants = look.outcome.grants
         """The grants by which the caller could come to it."""
         self.holdings = look.holdings
@@ -180,6 +184,18 @@ class DecisionService:
     async def standing(self, tx: Transaction, released: Released) -> tuple[ReviewGaps, Confirmations]:
         """How far something that has passed the door may be relied on: its reviews, and what its owners said of it."""
         return await self._loader.standing(tx, released.item.id)
+
+    async def check_words(
+        self, tx: Transaction, actor: Actor, readers: Collection[AgencyId], words: Mapping[str, str | None]
+    ) -> None:
+        """Raise Invalid where free words, by their pointers, repeat information of others than those who read them.
+
+        What is said beside an item passes no gate, so it must not carry what would have to.
+        """
+        for pointer, text in words.items():
+            told = await self._loader.owners_told(tx, AgencyId(actor.agency), [text]) if text else frozenset()
+            if told - {actor.agency, *readers}:
+                raise Invalid("this repeats what an owner has let your component have; say it without", pointer)
 
     async def dry_run(self, actor: Actor, item_id: str, wish: Wish) -> Judgement | None:
         """What would be decided now. Takes no lock and promises nothing; None when the caller may not view the item."""

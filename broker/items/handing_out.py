@@ -25,6 +25,12 @@ _KNOWN: Final = text(
     " GROUP BY f.item_id, f.places ORDER BY f.item_id, f.places"
 )
 
+_GIVEN_WHOLE: Final = text(
+    "SELECT agency, min(item_id) AS item_id FROM ("
+    "SELECT agency, item_id FROM handed_out WHERE item_id = ANY (:items) AND extent = ''"
+    " UNION ALL SELECT component, id FROM item WHERE id = ANY (:items)) AS given GROUP BY agency ORDER BY agency"
+)
+
 
 async def keep(tx: Transaction, item: ItemId, component: AgencyId, found: Iterable[Fingerprint]) -> None:
     """Keep the fingerprints of an item, or of what was released of it. They outlive it."""
@@ -39,6 +45,12 @@ async def keep(tx: Transaction, item: ItemId, component: AgencyId, found: Iterab
 async def hand_out(tx: Transaction, agency: AgencyId, item: ItemId, fields: Collection[str] | None = None) -> None:
     """Note that an agency was given an item, or these fields of it."""
     await tx.write(_HAND_OUT, (agency, item, [""] if fields is None else sorted(fields)))
+
+
+async def given_whole(tx: Transaction, items: Collection[ItemId]) -> dict[AgencyId, ItemId]:
+    """Which agencies have any of these items, or were given one as a whole, each with one that it was given."""
+    rows = await tx.execute(_GIVEN_WHOLE, {"items": list(items)})
+    return {AgencyId(row.agency): ItemId(row.item_id) for row in rows}
 
 
 async def recognise(tx: Transaction, agency: AgencyId, macs: Collection[bytes]) -> tuple[Source, ...]:

@@ -1,14 +1,17 @@
 """Reading items, content included. Only ``broker.decision`` may call this, which the import contracts enforce."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from sqlalchemy import select
 
 from broker.items.binding import binding
+from broker.items.fingerprints import of_text
+from broker.items.handing_out import recognise
 from broker.items.model import Content, Item, Source
+from broker.items.ownership import owners_of
 from broker.items.tables import HeldUnderRow, RootRow, SourceRow
 from broker.kernel.ids import AgencyId, CaseId, ItemId, ReleaseId
 from broker.kernel.words import ItemKind
@@ -131,6 +134,13 @@ class ItemReader:
             select(_SOURCES).where(_SOURCES.c.item_id == item_id).order_by(_SOURCES.c.part, _SOURCES.c.ordinal)
         )
         return tuple((row.part, Source(item=ItemId(row.source_id), selector=row.selector)) for row in rows)
+
+    async def owners_told(self, tx: Transaction, component: AgencyId, texts: Iterable[str]) -> frozenset[AgencyId]:
+        """Whose information these texts repeat, as far as this component was given it."""
+        macs = frozenset[bytes]().union(*(of_text(self._sealer, text) for text in texts))
+        sources = await recognise(tx, component, macs)
+        owners = await owners_of(tx, {one.item for one in sources}) if sources else {}
+        return frozenset[AgencyId]().union(*owners.values())
 
     async def held_under(self, tx: Transaction, item_id: ItemId) -> tuple[ReleaseId, ...]:
         """The releases under which the author's component held what this item is made of."""

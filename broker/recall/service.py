@@ -9,6 +9,7 @@ from broker.audit.recorder import record
 from broker.audit.refusals import on_record
 from broker.grants import suspension
 from broker.items.descent import hold_made_of
+from broker.items.handing_out import given_whole
 from broker.items.ownership import custodian_of, systems_of
 from broker.jobs.outbox import Happened, Message, post
 from broker.kernel.errors import Conflict, Invalid, NotFound
@@ -66,6 +67,7 @@ class RecallService:
             )
             recipients = await repository.add(tx, notice, affected)
             await _tell(tx, notice.id, Happened.NOTICE_RECORDED, now)
+            await _tell_who_looked(tx, notice, affected, Happened.NOTICE_RECORDED, now)
             suspended = await suspension.suspend(tx, actor, owner, affected)
             await record(
                 tx,
@@ -137,6 +139,7 @@ class RecallService:
                 if not await repository.standing(tx, notice.owner, grant.terms.scope.items):
                     await suspension.resume(tx, actor, grant)
             await _tell(tx, notice.id, Happened.NOTICE_LIFTED, now)
+            await _tell_who_looked(tx, notice, reached, Happened.NOTICE_LIFTED, now)
             await record(tx, NoticeLifted(actor=actor, notice_id=notice.id, owner=notice.owner))
         return notice.model_copy(update={"lifted_at": now})
 
@@ -177,3 +180,13 @@ class RecallService:
 async def _tell(tx: Transaction, notice: NoticeId, subject: Happened, at: datetime) -> None:
     for agency in await repository.recipients_of(tx, notice):
         await post(tx, Message(to=agency, subject=subject, about={"notice": notice}, at=at))
+
+
+async def _tell_who_looked(
+    tx: Transaction, notice: Notice, items: tuple[ItemId, ...], subject: Happened, at: datetime
+) -> None:
+    """Who has it, and who has only looked at it, holds no copy to acknowledge, and hears of it all the same."""
+    told = {notice.owner, *await repository.recipients_of(tx, notice.id)}
+    for agency, item in (await given_whole(tx, items)).items():
+        if agency not in told:
+            await post(tx, Message(to=agency, subject=subject, about={"item": item}, at=at))

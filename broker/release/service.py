@@ -121,6 +121,10 @@ class ReleaseService:
                 raise Invalid("case_id names no case of your component", "/case_id")
             if case.status is not CaseStatus.OPEN:
                 raise Invalid("the case is closed; name one that is open", "/case_id")
+            recipient = request.recipient
+            beside = {"/recipient/person": recipient.person, "/recipient/address": recipient.address}
+            await self._door.check_words(tx, actor, [recipient.agency], beside)
+            await self._door.check_words(tx, actor, (), {"/exigent/danger": request.danger})
 
     async def release_within(
         self, tx: Transaction, actor: Actor, request: ReleaseRequest, policy: PolicySnapshot, requested_by: Subject

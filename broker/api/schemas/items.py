@@ -114,8 +114,9 @@ class ItemHead(Reply):
 
 
 class ItemReply(ItemHead):
-    """An item that has passed the door."""
+    """An item that has passed the door. `caveats` are all that hold for whoever looks, those of grants among them."""
 
+    caveats: list[str]
     markings: list[MarkingReply]
     content: dict[str, Any]
     decision_id: DecisionId
@@ -197,6 +198,7 @@ def item_reply(released: Released) -> ItemReply:
     """The outward form of an item that has passed the door."""
     return ItemReply(
         **_head(released.item),
+        caveats=list(released.caveats),
         markings=[marking_reply(one) for one in released.item.lineage.markings],
         content=released.content,
         decision_id=released.judgement.id,
