@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from broker.audit.events import Actor, GrantConfirmed, GrantRecorded
+from broker.audit.events import Actor, GrantConfirmed, GrantRecorded, GrantRevoked
 from broker.audit.recorder import record
 from broker.audit.refusals import on_record
 from broker.grants import acting, history, repository
@@ -77,15 +77,29 @@ class GrantService:
     async def confirm(self, actor: Actor, grant_id: str, agencies: Tree) -> Grant:
         """The second person's word, which makes a pending grant active."""
         async with self.act(actor, "confirm") as tx:
-            grant, standing = await acting.held(tx, actor, grant_id, agencies)
-            check_second(actor, grant, standing)
-            if grant.status is not GrantStatus.PENDING:
-                raise Conflict(f"the grant is {grant.status}; only a pending one is confirmed")
-            now = await tx.clock()
-            await repository.confirm(tx, grant.id, actor.sub, now)
-            await history.note(tx, grant.id, Change.CONFIRMED, actor.sub, now)
-            await record(tx, GrantConfirmed(actor=actor, grant_id=grant.id, owner=grant.terms.owner))
+            return await self.confirm_within(tx, actor, grant_id, agencies)
+
+    async def confirm_within(self, tx: Transaction, actor: Actor, grant_id: str, agencies: Tree) -> Grant:
+        """The same in the caller's transaction."""
+        grant, standing = await acting.held(tx, actor, grant_id, agencies)
+        check_second(actor, grant, standing)
+        if grant.status is not GrantStatus.PENDING:
+            raise Conflict(f"the grant is {grant.status}; only a pending one is confirmed")
+        now = await tx.clock()
+        await repository.confirm(tx, grant.id, actor.sub, now)
+        await history.note(tx, grant.id, Change.CONFIRMED, actor.sub, now)
+        await record(tx, GrantConfirmed(actor=actor, grant_id=grant.id, owner=grant.terms.owner))
         return grant.model_copy(update={"status": GrantStatus.ACTIVE, "confirmed_by": Subject(actor.sub)})
+
+    async def drop_pending(self, tx: Transaction, actor: Actor, grant_id: GrantId, reason: str) -> None:
+        """End a grant that nobody has confirmed, as something else was said in its place. One that is not pending stays."""
+        grant = await repository.hold_for_change(tx, grant_id)
+        if grant is None or grant.status is not GrantStatus.PENDING:
+            return
+        now = await tx.clock()
+        await repository.revoke(tx, grant.id, actor.sub, now, reason)
+        await history.note(tx, grant.id, Change.REVOKED, actor.sub, now, reason)
+        await record(tx, GrantRevoked(actor=actor, grant_id=grant.id, owner=grant.terms.owner, reason=reason))
 
     async def read(self, actor: Actor, grant_id: str) -> Entry:
         """One grant, for those who may see it."""

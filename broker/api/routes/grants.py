@@ -53,7 +53,7 @@ async def confirm_grant(
     grant_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.GRANT_CONFIRM))], held: ServicesDep
 ) -> GrantReply:
     """The second person's word."""
-    grant = await held.grants.confirm(caller.actor, grant_id, policy_of(held).bundle.agencies)
+    grant = await held.answers.confirm(caller.actor, grant_id, policy_of(held))
     return grant_reply(await held.grants.entry(grant))
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from broker.audit.events import Actor, PermissionAnswered
 from broker.audit.recorder import record
 from broker.grants.duties import Duty
-from broker.grants.model import Evidence, Scope, Terms
+from broker.grants.model import Evidence, Grant, GrantStatus, Scope, Terms
 from broker.grants.service import GrantService
 from broker.jobs.outbox import Happened
 from broker.kernel.errors import Conflict, Forbidden, Invalid, NotFound
@@ -46,6 +46,15 @@ class Answer:
     duties: tuple[Duty, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An answer that counts."""
+
+    decision: PartState
+    note: str | None
+    grant_id: GrantId | None
+
+
 class AnswerService:
     """Takes owners' answers."""
 
@@ -65,15 +74,36 @@ class AnswerService:
             now = await tx.clock()
             if request.expires_at <= now:
                 raise Conflict("the request has expired; a new one can be asked")
-            grant_id = None
+            if part.grant_id is not None:
+                await self._grants.drop_pending(tx, actor, part.grant_id, f"answered otherwise: {answer.decision}")
+            grant = None
             if answer.decision in GRANTING:
                 terms = _terms(request, part.owner, answer, now)
-                grant_id = (await self._grants.record_within(tx, actor, terms, policy, now)).id
-            await self._settle(tx, actor, request, part, answer, grant_id, now)
+                grant = await self._grants.record_within(tx, actor, terms, policy, now)
+            if grant is not None and grant.status is GrantStatus.PENDING:
+                # Until the second person's word nothing is answered, and the owner may say something else.
+                await self._requests.change(
+                    tx, request.id, part.owner, state=PartState.ACKNOWLEDGED.value, grant_id=grant.id
+                )
+            else:
+                said = _Said(answer.decision, answer.note, grant.id if grant is not None else None)
+                await self._settle(tx, actor, request, part, said, now)
             answered = await self._requests.read(tx, request_id)
         if answered is None or (shown := as_seen_by(actor, answered, policy.bundle.agencies)) is None:
             raise NotFound
         return shown
+
+    async def confirm(self, actor: Actor, grant_id: str, policy: PolicySnapshot) -> Grant:
+        """The second person's word on a grant; where it is the answer to a request, that is answered by it."""
+        async with self._grants.act(actor, "confirm") as tx:
+            # The request first, as for every answer, so that none waits for another in a ring.
+            request = await self._requests.hold_of_grant(tx, grant_id)
+            grant = await self._grants.confirm_within(tx, actor, grant_id, policy.bundle.agencies)
+            part = request.part_of(grant.terms.owner) if request is not None else None
+            if request is not None and part is not None and part.state.open:
+                said = _Said(_decision(request, grant.terms), None, grant.id)
+                await self._settle(tx, actor, request, part, said, await tx.clock())
+        return grant
 
     async def _settle(  # the part, who answered it and with what
         self,
@@ -81,19 +111,18 @@ class AnswerService:
         actor: Actor,
         request: PermissionRequest,
         part: Part,
-        answer: Answer,
-        grant_id: GrantId | None,
+        said: _Said,
         now: datetime,
     ) -> None:
         await self._requests.change(
             tx,
             request.id,
             part.owner,
-            state=answer.decision.value,
-            note=answer.note,
+            state=said.decision.value,
+            note=said.note,
             answered_by=actor.sub,
             answered_at=now,
-            grant_id=grant_id,
+            grant_id=said.grant_id,
         )
         await tell(tx, request.id, Happened.PERMISSION_ANSWERED, [request.component], now)
         await record(
@@ -101,9 +130,9 @@ class AnswerService:
             PermissionAnswered(
                 actor=actor,
                 permission_request_id=request.id,
-                grant_id=grant_id,
+                grant_id=said.grant_id,
                 owner=part.owner,
-                outcome=answer.decision.value,
+                outcome=said.decision.value,
             ),
         )
 
@@ -128,6 +157,14 @@ def _answerable(actor: Actor, request: PermissionRequest, answer: Answer) -> Par
     if not part.state.open:
         raise Conflict(f"this part is {part.state} already")
     return part
+
+
+def _decision(request: PermissionRequest, terms: Terms) -> PartState:
+    """Which of the answers that grant these terms are."""
+    if terms.fields != request.fields:
+        return PartState.PARTIALLY_GRANTED
+    conditions = terms.caveats or terms.duties or terms.max_uses is not None
+    return PartState.GRANTED_WITH_CONDITIONS if conditions else PartState.GRANTED
 
 
 def _terms(request: PermissionRequest, owner: AgencyId, answer: Answer, now: datetime) -> Terms:

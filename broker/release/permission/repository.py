@@ -41,6 +41,12 @@ class PermissionRepository:
         """A request, its row held: its parts change under this lock only."""
         return await self._one(tx, request_id, lock=True)
 
+    async def hold_of_grant(self, tx: Transaction, grant_id: str) -> PermissionRequest | None:
+        """The request of which one part has led to that grant, its row held; None if there is none."""
+        of_grant = select(_PARTS.c.request_id).where(_PARTS.c.grant_id == grant_id)
+        request_id = (await tx.execute(of_grant)).scalar_one_or_none()
+        return None if request_id is None else await self.hold(tx, request_id)
+
     async def read(self, tx: Transaction, request_id: str) -> PermissionRequest | None:
         """A request as it stands."""
         return await self._one(tx, request_id, lock=False)

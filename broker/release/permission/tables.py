@@ -35,6 +35,7 @@ class PermissionPartRow(SQLModel, table=True):
     __tablename__ = "permission_part"
     __table_args__ = (
         Index("permission_part_by_owner", "owner", "request_id"),
+        Index("permission_part_by_grant", "grant_id", postgresql_where=text("grant_id IS NOT NULL")),
         Index(
             "permission_part_open",
             "request_id",

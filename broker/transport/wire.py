@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -24,11 +23,11 @@ from opentelemetry.trace import SpanKind
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result
 from tenacity.wait import wait_random_exponential
 
-from broker.kernel import strict_json
-from broker.kernel.retry_after import retry_after
-from broker.kernel.strict_json import Json, NotStrictJson
+from broker.kernel.strict_json import Json
 from broker.kernel.wire import Health, Octets, WireFailure, WireFault, WireReply
 from broker.tracing import span, tell
+from broker.transport.exchange import OneEach, within
+from broker.transport.reply import JSON, read
 
 MAX_CALLS: Final = 30
 """Calls that one dispatch may make, retries included: an adapter in a loop ends here."""
@@ -44,12 +43,10 @@ MayRepeat = Callable[[Health], Awaitable[bool]]
 
 LONGEST_HELD: Final = 5.0
 """Seconds that a call waits here before it is repeated; whoever is to wait for longer is told to come back."""
-_JSON: Final = "application/json"
 _BROKEN_STATUS: Final = frozenset({500, 502, 503, 504})
 _TRANSIENT_STATUS: Final = _BROKEN_STATUS | {429}
 _TRANSIENT_FAULT: Final = frozenset({WireFault.UNREACHABLE, WireFault.TIMED_OUT, WireFault.TRUNCATED})
 _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+")
-_JSON_TYPE: Final = re.compile(r"application/(?:[a-z0-9.-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?\s*\Z", re.IGNORECASE)
 
 
 _Said = TypeVar("_Said")
@@ -151,16 +148,15 @@ class Transport:
     def __init__(self, trust: ssl.SSLContext | None = None) -> None:
         """*trust* says whose certificates are believed; unset, those that httpx brings along."""
         self._client = httpx.AsyncClient(
-            verify=trust or True,
+            transport=OneEach(trust or httpx.create_ssl_context(trust_env=False)),
             follow_redirects=False,
             trust_env=False,
             # The deadline around the whole exchange rules; httpx's own timeouts begin anew with every byte.
             timeout=None,  # noqa: S113 - see the line above
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            limits=httpx.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=2.0),
             headers={
                 "User-Agent": "interagency-request-broker",
-                "Accept": _JSON,
+                "Accept": JSON,
                 "Accept-Encoding": "identity",
             },
         )
@@ -236,15 +232,10 @@ class Wire:
         sent = {**self._headers, "Content-Type": "application/json", **headers}
         request = self._client.build_request("POST", self._base, headers=sent, content=body)
         await self._budget.spend(repeat=False)
-        try:
-            async with asyncio.timeout(self._budget.call_seconds):
-                response = await self._begin(request)
-                await response.aclose()
-        except TimeoutError:
-            raise WireFailure(WireFault.TIMED_OUT) from None
-        if 300 <= response.status_code < 400:
+        status = await within(self._budget.call_seconds, self._status(request))
+        if 300 <= status < 400:
             raise WireFailure(WireFault.REDIRECTED)
-        return response.status_code
+        return status
 
     def _request(self, method: str, url: httpx.URL, body: Octets | None, accept: str | None) -> httpx.Request:
         headers = dict(self._headers)
@@ -273,7 +264,7 @@ class Wire:
 
     async def _ended(self, request: httpx.Request) -> WireReply:
         try:
-            reply = await self._within_time(request)
+            reply = await within(self._budget.call_seconds, self._reply(request))
         except WireFailure as failure:
             self._budget.ended(failure.fault)
             raise
@@ -283,16 +274,17 @@ class Wire:
         self._budget.ended(reply)
         return reply
 
-    async def _within_time(self, request: httpx.Request) -> WireReply:
+    async def _reply(self, request: httpx.Request) -> WireReply:
+        response = await self._begin(request)
         try:
-            async with asyncio.timeout(self._budget.call_seconds):
-                response = await self._begin(request)
-                try:
-                    return await _read(response, self._budget.reply_bytes, response.request.headers["Accept"])
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            raise WireFailure(WireFault.TIMED_OUT) from None
+            return await read(response, self._budget.reply_bytes, response.request.headers["Accept"])
+        finally:
+            await response.aclose()
+
+    async def _status(self, request: httpx.Request) -> int:
+        response = await self._begin(request)
+        await response.aclose()
+        return response.status_code
 
     async def _begin(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -314,59 +306,7 @@ def _written(json: Json, body: Octets | None) -> Octets | None:
     # Written once, so that a repeated call carries the same bytes.
     if body is not None or json is None:
         return body
-    return Octets(json_text.dumps(json, allow_nan=False).encode("utf-8"), _JSON)
-
-
-async def _read(response: httpx.Response, limit: int, accept: str) -> WireReply:
-    if 300 <= response.status_code < 400:
-        raise WireFailure(WireFault.REDIRECTED)
-    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise WireFailure(WireFault.ENCODED)
-    body = await _bounded(response, limit)
-    failed = response.status_code >= 400
-    later = retry_after(response.headers.get("retry-after"), datetime.now(UTC)) if failed else None
-    said = response.headers.get("content-type", "")
-    if accept != _JSON and said.partition(";")[0].strip().lower() == accept:
-        return WireReply(response.status_code, None, body, later)
-    if accept != _JSON and not failed:
-        raise WireFailure(WireFault.WRONG_CONTENT_TYPE)
-    try:
-        return WireReply(response.status_code, _parse(body, said), retry_after=later)
-    except WireFailure:
-        # What matters of an error is its status; many gateways send a page of HTML with it.
-        if failed:
-            return WireReply(response.status_code, None, retry_after=later)
-        raise
-
-
-async def _bounded(response: httpx.Response, limit: int) -> bytes:
-    if int(response.headers.get("content-length", "0") or 0) > limit:
-        raise WireFailure(WireFault.TOO_LARGE)
-    body = bytearray()
-    try:
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > limit:
-                raise WireFailure(WireFault.TOO_LARGE)
-    except httpx.HTTPError as error:
-        raise WireFailure(WireFault.TRUNCATED) from error
-    return bytes(body)
-
-
-def _parse(body: bytes, content_type: str) -> Json:
-    if not body:
-        return None
-    if _JSON_TYPE.match(content_type.strip()) is None:
-        raise WireFailure(WireFault.WRONG_CONTENT_TYPE)
-    try:
-        value = strict_json.read(body)
-    except NotStrictJson:
-        raise WireFailure(WireFault.NOT_STRICT_JSON) from None
-    # A body that ends with the connection may be cut without a sign of it. Brackets, quotes and words show the cut; a
-    # bare number does not.
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise WireFailure(WireFault.NOT_STRICT_JSON)
-    return value
+    return Octets(json_text.dumps(json, allow_nan=False).encode("utf-8"), JSON)
 
 
 def _passing(error: BaseException) -> bool:
