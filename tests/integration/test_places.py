@@ -198,7 +198,7 @@ def test_when_it_is_taken_back_the_recipient_hears_of_its_own_owners_only(postgr
             assert (DMV in said) is knows
             assert '"nearest": {' not in said
         # And it is not told what to do with something that it does not hold.
-        told = await RecallService(place.work).inbox(RECIPIENT, "", 100)
+        told = await RecallService(place.work).inbox(RECIPIENT, 100)
         assert not [one for one in told if one.item == item]
 
     at_work(postgres, test)
