@@ -210,7 +210,7 @@ def _shape_over_http(ground: Ground, one: Register, url: str) -> list[str]:
     now = datetime.now(UTC)
     lead, other = one.matter.leads[0], one.matter.leads[1]
     terms = register.terms(register.OWNERS[0], now)
-    body = terms.model_dump(mode="json", exclude={"scope"}) | {"scope": {"items": [lead]}}
+    body = terms.model_dump(mode="json", exclude={"scope", "lift"}) | {"scope": {"items": [lead]}}
     body |= {"valid_from": now.isoformat(), "valid_until": (now + timedelta(days=30)).isoformat()}
     officer = ground.token("olga.officer", register.OWNERS[0], Role.RELEASE_OFFICER)
     answer = post(url, "/v1/admin/grants", officer, body, 201)
