@@ -124,12 +124,14 @@ async def _deepen(work: UnitOfWork, sealer: Sealer, database: Database, lead: It
         stored = await reader.read(tx, lead, lock=False)
         assert stored is not None
         lineage = stored.item.lineage.model_copy(update={"roots": await reader.roots(tx, lead)})
-        content = {"title": "A summary of many", "parts": [{"text": "They agree."}]}
+        owners = sorted(lineage.owners)
         for made, kind, used in (
             (summary, ItemKind.SUMMARY, last),
             (deep, ItemKind.LEAD, [Source(item=summary), last[0]]),
         ):
             item = stored.item.model_copy(update={"id": made, "kind": kind, "lineage": lineage})
+            told = {"text": "They agree.", "owners": owners, "sources": [one.model_dump(mode="json") for one in used]}
+            content = {"title": "A summary of many", "parts": [told]}
             await ItemWriter(sealer).write(tx, item, content, [used])
     with psycopg.connect(database.owner_url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE) item, item_marking, item_root, item_source")
