@@ -36,9 +36,8 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--deep", action="store_true", help="more rounds and longer ones")
+    parser.add_argument("--deep", action="store_true", help="the largest register, and more rounds and longer ones")
     parser.add_argument("--sizes", type=int, nargs="+", help="registers of so many grants")
-    parser.add_argument("--quick", action="store_true", help="without the largest register")
     parser.add_argument("--only", choices=tuple(_BENCHMARKS), nargs="+")
     parser.add_argument("--seed", type=int, default=20170101)
     parser.add_argument("--write", type=Path, default=_OWN_FOLDER, metavar="DIR", help="where JSON and tables go")
@@ -59,7 +58,7 @@ def _wait(minutes: float) -> None:
 
 def _decision(ground: Ground, asked: argparse.Namespace) -> list[str]:
     say("the decision, in process and over HTTP")
-    sizes = tuple(asked.sizes or (_QUICK if asked.quick else _ALL))
+    sizes = tuple(asked.sizes or (_ALL if asked.deep else _QUICK))
     extent = decisions.Extent(
         sizes=sizes,
         # Many short rounds rather than few long ones: a median of seven forgives three that fell into others' work.
