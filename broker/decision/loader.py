@@ -60,9 +60,9 @@ class Loader:
         """The releases under which its author's component held what an item is made of."""
         return await self._items.held_under(tx, item_id)
 
-    async def owners_told(self, tx: Transaction, component: AgencyId, texts: Iterable[str]) -> frozenset[AgencyId]:
-        """Whose information these texts repeat, as far as this component was given it."""
-        return await self._items.owners_told(tx, component, texts)
+    async def owners_told(self, tx: Transaction, component: AgencyId, text: str) -> frozenset[AgencyId]:
+        """Whose information a text repeats, as far as this component was given it."""
+        return await self._items.owners_told(tx, component, text)
 
     async def hold(
         self, tx: Transaction, asked: Iterable[tuple[Question, Stored]], policy: PolicySnapshot, *, for_use: bool

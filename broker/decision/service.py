@@ -188,13 +188,15 @@ class DecisionService:
     async def check_words(
         self, tx: Transaction, actor: Actor, readers: Collection[AgencyId], words: Mapping[str, str | None]
     ) -> None:
-        """Raise Invalid where free words, by their pointers, repeat information of others than those who read them.
+        """Raise Invalid where free words, by their pointers, repeat information that is not the writer's or its reader's.
 
-        What is said beside an item passes no gate, so it must not carry what would have to.
+        What is said beside an item passes no gate, so it must not carry what would have to. Where several read it,
+        what is one's would be told to the others.
         """
+        theirs = {actor.agency, *readers} if len(readers) == 1 else {actor.agency}
         for pointer, text in words.items():
-            told = await self._loader.owners_told(tx, AgencyId(actor.agency), [text]) if text else frozenset()
-            if told - {actor.agency, *readers}:
+            told = await self._loader.owners_told(tx, AgencyId(actor.agency), text) if text else frozenset()
+            if told - theirs:
                 raise Invalid("this repeats what an owner has let your component have; say it without", pointer)
 
     async def dry_run(self, actor: Actor, item_id: str, wish: Wish) -> Judgement | None:

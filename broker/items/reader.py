@@ -1,7 +1,7 @@
 """Reading items, content included. Only ``broker.decision`` may call this, which the import contracts enforce."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -135,10 +135,9 @@ class ItemReader:
         )
         return tuple((row.part, Source(item=ItemId(row.source_id), selector=row.selector)) for row in rows)
 
-    async def owners_told(self, tx: Transaction, component: AgencyId, texts: Iterable[str]) -> frozenset[AgencyId]:
-        """Whose information these texts repeat, as far as this component was given it."""
-        macs = frozenset[bytes]().union(*(of_text(self._sealer, text) for text in texts))
-        sources = await recognise(tx, component, macs)
+    async def owners_told(self, tx: Transaction, component: AgencyId, text: str) -> frozenset[AgencyId]:
+        """Whose information a text repeats, as far as this component was given it."""
+        sources = await recognise(tx, component, of_text(self._sealer, text))
         owners = await owners_of(tx, {one.item for one in sources}) if sources else {}
         return frozenset[AgencyId]().union(*owners.values())
 

@@ -110,7 +110,7 @@ class VerificationService:
         asked = tuple(sorted(set(owners) or there - {AgencyId(actor.agency)}))
         if not asked:
             raise Invalid("nobody but your own agency has a part in this item, so there is nobody to ask", "/owners")
-        await self._door.check_words(tx, actor, asked if len(asked) == 1 else (), {"/note": note})
+        await self._door.check_words(tx, actor, asked, {"/note": note})
         request = VerificationRequest(
             id=VerificationRequestId(new_id("vrq")),
             item=seen.item.id,

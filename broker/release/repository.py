@@ -8,9 +8,9 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 
 from broker.items.fingerprints import of_fields
 from broker.items.handing_out import hand_out, keep
-from broker.kernel.words import Action
 from broker.release.exigent.tables import ExigentReleaseRow
-from broker.release.model import Acceptance, Disclosure, Package, Recipient, Release, ReleaseRequest
+from broker.release.model import Acceptance, Disclosure, Package, Release
+from broker.release.request_rows import columns_of, request_of
 from broker.release.tables import AcceptanceRow, DisclosureRow, ReleaseRow
 from broker.storage.columns import table
 from broker.storage.sealing import Sealed, Sealer
@@ -57,12 +57,7 @@ class ReleaseRepository:
                 component=release.component,
                 requested_by=release.requested_by,
                 at=release.at,
-                item_id=request.item,
-                recipient=request.recipient.agency,
-                action=request.action.value,
-                purpose=request.purpose,
-                case_id=request.case_id,
-                fields=list(request.fields) if request.fields is not None else None,
+                **columns_of(request),
                 decision_id=release.decision_id,
                 grants=list(release.grants),
                 caveats=list(release.caveats),
@@ -138,21 +133,13 @@ class ReleaseRepository:
 
 
 def _release(row: Any) -> Release:
-    recipient = Recipient(agency=row.recipient, person=row.person, address=row.address)
+    request = request_of(row, row.danger)
     return Release(
         id=row.id,
         component=row.component,
         requested_by=row.requested_by,
         at=row.at,
-        request=ReleaseRequest(
-            item=row.item_id,
-            recipient=recipient,
-            action=Action(row.action),
-            purpose=row.purpose,
-            case_id=row.case_id,
-            fields=tuple(row.fields) if row.fields is not None else None,
-            danger=row.danger,
-        ),
+        request=request,
         decision_id=row.decision_id,
         grants=tuple(row.grants),
         caveats=tuple(row.caveats),
@@ -164,7 +151,7 @@ def _release(row: Any) -> Release:
             nature=row.nature,
             owners=tuple(row.owners),
             purpose=row.purpose,
-            recipient=recipient,
+            recipient=request.recipient,
             purge_by=row.purge_by,
         ),
         acceptance=None

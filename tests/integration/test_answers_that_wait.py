@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from broker.grants.model import Evidence, GrantStatus
 from broker.kernel.errors import Conflict
 from broker.kernel.ids import AgencyId
 from broker.release.model import Release
+from broker.release.permission import answers
 from broker.release.permission.answers import Answer, AnswerService
 from broker.release.permission.model import PartState, PermissionRequest
 from broker.release.permission.repository import PermissionRepository
 from broker.release.permission.requests import PermissionService, Question
 from broker.storage.sealing import Sealer
 from tests.support.postgres import Database
+from tests.support.traitors import assert_caught
 from tests.support.workplace import ANALYST, OUTER_KEY, Workplace, codes, officer, workplace
 
 LIAISON = Actor(sub="lia", agency="STATE-EX", roles=("liaison",))
@@ -64,16 +67,26 @@ def at_desk(database: Database, test: Callable[[Desk, Any, Any], Awaitable[None]
 def test_it_counts_with_the_second_liaison_s_word(postgres: Database) -> None:
     async def test(desk: Desk, case: Any, item: Any) -> None:
         request = (await desk.asked(case, item)).id
-        pending = (await desk.said(LIAISON, request, PartState.GRANTED, max_uses=1)).parts[0]
+        said = await desk.said(LIAISON, request, PartState.GRANTED, max_uses=1, note="By letter.")
+        pending = said.parts[0]
         assert (await desk.state(request), await desk.told(request)) == (PartState.ACKNOWLEDGED, 0)
         assert "permission_missing" in codes(await desk.place.release(case, item))
         assert pending.grant_id is not None
         grant = await desk.answers.confirm(SECOND, pending.grant_id, desk.place.policy)
         assert grant.status is GrantStatus.ACTIVE
         assert (await desk.state(request), await desk.told(request)) == (PartState.GRANTED_WITH_CONDITIONS, 1)
+        [part] = (await desk.requests.read(ANALYST, request, desk.place.policy.bundle.agencies)).parts
+        assert part.note == "By letter."
         assert isinstance(await desk.place.release(case, item), Release)
 
     at_desk(postgres, test)
+
+
+def test_traitor_that_settles_what_nobody_has_confirmed_is_caught(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "GrantStatus", SimpleNamespace(PENDING=None))
+    assert_caught(test_it_counts_with_the_second_liaison_s_word, postgres)
 
 
 @pytest.mark.parametrize("decision", [PartState.DENIED, PartState.GRANTED])

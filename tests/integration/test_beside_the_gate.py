@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from broker.api import problems
 from broker.audit.events import Actor
+from broker.cases.model import CaseStatus
 from broker.decision import gate, loader
 from broker.decision.service import DecisionService
 from broker.grants.model import Scope
@@ -18,6 +20,9 @@ from broker.kernel.words import Action
 from broker.recall import service as recall_module
 from broker.recall.model import NoticeKind
 from broker.recall.service import RecallService
+from broker.release import service as release_service
+from broker.release.held import escrow, waking
+from broker.release.held.escrow import HeldReleaseService
 from broker.release.held.model import HeldRelease, HeldState
 from broker.release.model import Recipient
 from broker.release.permission.model import PartState
@@ -26,7 +31,7 @@ from broker.release.permission.requests import PermissionService, Question
 from broker.storage.sealing import Sealer
 from tests.support.edge import edge
 from tests.support.postgres import Database
-from tests.support.traitors import assert_caught
+from tests.support.traitors import assert_caught, each_caught
 from tests.support.workplace import ANALYST, OUTER_KEY, Workplace, analyst, officer, workplace
 
 TOLD = "The visa application of this person names a second passport."
@@ -144,7 +149,7 @@ def test_a_lift_wakes_what_is_held(postgres: Database) -> None:
         lifted = await place.grants.lift(officer("DOS"), item, "it is public now", place.policy)
         second = Actor(sub="second", agency="DOS", roles=("release_officer",))
         await place.grants.confirm(second, lifted.id, place.policy.bundle.agencies)
-        for _ in range(50):
+        for _ in range(20):
             await place.held.sweep()
             if (await place.held.read(ANALYST, held.id)).state is HeldState.RELEASED:
                 return
@@ -166,6 +171,57 @@ def test_no_error_repeats_what_was_sent(fresh_postgres: Database, tmp_path: Path
     asyncio.run(run())
 
 
+def test_nothing_is_passed_on_for_a_case_that_is_closed(postgres: Database) -> None:
+    async def test(place: Workplace) -> None:
+        case = await place.case()
+        item = await place.item(case, "DOS")
+        await place.grant("DOS", item)
+        await place.cases.close(ANALYST, case)
+        for asked in (
+            lambda: place.release(case, item),
+            lambda: place.hold(case, item),
+            lambda: place.releases.dry_run(ANALYST, place.wish(case, item), place.policy),
+        ):
+            with pytest.raises(Invalid) as caught:
+                await asked()
+            assert caught.value.pointer == "/case_id"
+
+    at_work(postgres, test)
+
+
+def test_a_held_release_that_fails_lets_the_others_have_their_turn(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(place: Workplace) -> None:
+        case = await place.case()
+        first, second = await place.item(case, "DOS"), await place.item(case, "DOS")
+        held = [await place.hold(case, one) for one in (first, second)]
+        ids = [one.id for one in held if isinstance(one, HeldRelease)]
+        assert len(ids) == 2
+        for one in (first, second):
+            await place.grant("DOS", one)
+        honest, looked = HeldReleaseService.look, []
+
+        async def look(self: HeldReleaseService, held_id: str) -> None:
+            looked.append(held_id)
+            if held_id == ids[0]:
+                raise RuntimeError("it cannot be decided")
+            await honest(self, held_id)
+
+        monkeypatch.setattr(HeldReleaseService, "look", look)
+        # One at a time, so that whoever fails and keeps its place keeps the others from theirs.
+        monkeypatch.setattr(escrow, "_AT_ONCE", 1)
+        for _ in range(30):
+            await place.held.sweep()
+            if (await place.held.read(ANALYST, ids[1])).state is HeldState.RELEASED:
+                assert looked.count(ids[0]) == 1, "it is tried again in a minute, and not at every sweep"
+                return
+            await asyncio.sleep(0.1)
+        pytest.fail("the second one never had its turn")
+
+    at_work(postgres, test)
+
+
 def words_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     async def passed(*_: Any) -> None:
         return None
@@ -185,21 +241,42 @@ def who_only_looked_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recall_module, "given_whole", nobody)
 
 
-@pytest.mark.parametrize(
-    ("rule", "broken"),
-    [
-        (test_the_words_of_a_request_repeat_no_other_owner_s_information, words_are_not_looked_at),
-        (test_the_words_around_a_release_and_a_verification_repeat_none_either, words_are_not_looked_at),
-        (test_a_look_that_an_owner_permits_shows_what_it_is_held_to_and_ends_with_a_notice, a_look_minds_no_notice),
-        (
-            test_a_look_that_an_owner_permits_shows_what_it_is_held_to_and_ends_with_a_notice,
-            who_only_looked_is_not_told,
-        ),
-    ],
-    ids=lambda one: one.__name__.removeprefix("test_"),
+def a_lift_is_taken_for_a_grant_to_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    blind = waking._WAKE_FOR_GRANTS.replace("g.lift OR", "false OR")
+    assert blind != waking._WAKE_FOR_GRANTS
+    monkeypatch.setattr(waking, "_WAKE_FOR_GRANTS", blind)
+
+
+def cases_are_open_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = release_service.find_case
+
+    async def open_still(*asked: Any, **how: Any) -> Any:
+        found = await honest(*asked, **how)
+        return found and found.model_copy(update={"status": CaseStatus.OPEN})
+
+    monkeypatch.setattr(release_service, "find_case", open_still)
+
+
+@each_caught(
+    (test_a_lift_wakes_what_is_held, a_lift_is_taken_for_a_grant_to_somebody),
+    (test_nothing_is_passed_on_for_a_case_that_is_closed, cases_are_open_for_ever),
+    (test_the_words_of_a_request_repeat_no_other_owner_s_information, words_are_not_looked_at),
+    (test_the_words_around_a_release_and_a_verification_repeat_none_either, words_are_not_looked_at),
+    (test_a_look_that_an_owner_permits_shows_what_it_is_held_to_and_ends_with_a_notice, a_look_minds_no_notice),
+    (
+        test_a_look_that_an_owner_permits_shows_what_it_is_held_to_and_ends_with_a_notice,
+        who_only_looked_is_not_told,
+    ),
 )
 def test_traitor_without_the_rule_is_caught(
     postgres: Database, monkeypatch: pytest.MonkeyPatch, rule: Callable[[Database], None], broken: Any
 ) -> None:
     broken(monkeypatch)
     assert_caught(rule, postgres)
+
+
+def test_traitor_that_repeats_pydantic_s_words_is_caught(
+    fresh_postgres: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problems, "_NEUTRAL", {})
+    assert_caught(test_no_error_repeats_what_was_sent, fresh_postgres, tmp_path)

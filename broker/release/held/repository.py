@@ -7,10 +7,10 @@ from sqlalchemy import insert, select, update
 
 from broker.decision.model import Deny
 from broker.kernel.ids import HeldReleaseId
-from broker.kernel.words import Action, ReasonCode
+from broker.kernel.words import ReasonCode
 from broker.release.held.model import HeldRelease, HeldState
 from broker.release.held.tables import HeldReleaseRow
-from broker.release.model import Recipient, ReleaseRequest
+from broker.release.request_rows import columns_of, request_of
 from broker.storage.columns import table
 from broker.storage.unit_of_work import Transaction
 
@@ -27,14 +27,9 @@ async def add(tx: Transaction, held: HeldRelease) -> None:
             requested_by=held.requested_by,
             requested_at=held.requested_at,
             expires_at=held.expires_at,
-            item_id=request.item,
-            recipient=request.recipient.agency,
+            **columns_of(request),
             person=request.recipient.person,
             address=request.recipient.address,
-            action=request.action.value,
-            purpose=request.purpose,
-            case_id=request.case_id,
-            fields=list(request.fields) if request.fields is not None else None,
             state=held.state.value,
             woken=True,
             look_at=held.expires_at,
@@ -71,8 +66,8 @@ async def still(tx: Transaction, held: HeldRelease, decision_id: str, refusal: D
 
 async def later(tx: Transaction, held_id: str, look_at: datetime) -> None:
     """Note that it could not be decided, and when to try again, so that the others have their turn."""
-    still = (_HELD.c.id == held_id) & (_HELD.c.state == HeldState.HELD.value)
-    await tx.execute(update(_HELD).where(still).values(woken=False, look_at=look_at))
+    waiting = (_HELD.c.id == held_id) & (_HELD.c.state == HeldState.HELD.value)
+    await tx.execute(update(_HELD).where(waiting).values(woken=False, look_at=look_at))
 
 
 async def end(tx: Transaction, held_id: HeldReleaseId, state: HeldState, at: datetime, **values: Any) -> None:
@@ -106,14 +101,7 @@ def _held(row: Any) -> HeldRelease:
         requested_by=row.requested_by,
         requested_at=row.requested_at,
         expires_at=row.expires_at,
-        request=ReleaseRequest(
-            item=row.item_id,
-            recipient=Recipient(agency=row.recipient, person=row.person, address=row.address),
-            action=Action(row.action),
-            purpose=row.purpose,
-            case_id=row.case_id,
-            fields=tuple(row.fields) if row.fields is not None else None,
-        ),
+        request=request_of(row),
         state=HeldState(row.state),
         decision_id=row.decision_id,
         refusal=Deny.model_validate(row.refusal, strict=False),

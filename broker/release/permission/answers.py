@@ -83,7 +83,12 @@ class AnswerService:
             if grant is not None and grant.status is GrantStatus.PENDING:
                 # Until the second person's word nothing is answered, and the owner may say something else.
                 await self._requests.change(
-                    tx, request.id, part.owner, state=PartState.ACKNOWLEDGED.value, grant_id=grant.id
+                    tx,
+                    request.id,
+                    part.owner,
+                    state=PartState.ACKNOWLEDGED.value,
+                    note=answer.note,
+                    grant_id=grant.id,
                 )
             else:
                 said = _Said(answer.decision, answer.note, grant.id if grant is not None else None)
@@ -101,7 +106,7 @@ class AnswerService:
             grant = await self._grants.confirm_within(tx, actor, grant_id, policy.bundle.agencies)
             part = request.part_of(grant.terms.owner) if request is not None else None
             if request is not None and part is not None and part.state.open:
-                said = _Said(_decision(request, grant.terms), None, grant.id)
+                said = _Said(_decision(request, grant.terms), part.note, grant.id)
                 await self._settle(tx, actor, request, part, said, await tx.clock())
         return grant
 

@@ -118,15 +118,14 @@ class PermissionService:
             asked_back = [part for part in request.parts if part.state is PartState.NEEDS_INFORMATION]
             if not asked_back:
                 raise Conflict("no owner has asked for information")
-            readers = [part.owner for part in asked_back] if len(asked_back) == 1 else []
-            await self._door.check_words(tx, actor, readers, {"/text": text})
+            told = [part.owner for part in asked_back]
+            await self._door.check_words(tx, actor, told, {"/text": text})
             for part in asked_back:
                 # Kept with the part: that one owner has asked back is not for the others to know.
                 said = [*part.information, text]
                 await self._requests.change(
                     tx, request.id, part.owner, state=PartState.SUBMITTED.value, information=said
                 )
-            told = [part.owner for part in asked_back]
             await tell(tx, request.id, Happened.PERMISSION_INFORMED, told, await tx.clock())
             await record(tx, PermissionInformed(actor=actor, permission_request_id=request.id))
             return await self._own_request(tx, actor, request_id)
@@ -178,8 +177,7 @@ class PermissionService:
         expires = min(question.expires_at or now + LIFETIME, now + LIFETIME)
         if expires <= now:
             raise Invalid("expires_at has passed already", "/expires_at")
-        reader = asked if len(asked) == 1 else ()
-        await self._door.check_words(tx, actor, reader, {"/justification": question.justification})
+        await self._door.check_words(tx, actor, asked, {"/justification": question.justification})
         owned = await owners_of(tx, {source.item for _, source in seen.sources} | {item.id})
         request = PermissionRequest(
             id=PermissionRequestId(new_id("req")),
