@@ -52,7 +52,7 @@ async def read_grant(
 async def confirm_grant(
     grant_id: OpaqueId, caller: Annotated[Caller, Depends(Allowed(Act.GRANT_CONFIRM))], held: ServicesDep
 ) -> GrantReply:
-    """The second person's word."""
+    """The second person's word. Where the grant answers a permission request, that is answered by it."""
     grant = await held.answers.confirm(caller.actor, grant_id, policy_of(held))
     return grant_reply(await held.grants.entry(grant))
 

@@ -50,7 +50,10 @@ async def read_permission_request(request_id: OpaqueId, caller: Reading, held: S
 async def answer_permission_request(
     request_id: OpaqueId, body: AnswerBody, caller: Deciding, held: ServicesDep
 ) -> PermissionRequestReply:
-    """An owner's answer to its own part. One that grants creates the grant."""
+    """An owner's answer to its own part. One that grants creates the grant.
+
+    A liaison's answer counts when a second liaison has confirmed that grant; until then the part stays open.
+    """
     return permission_reply(await held.answers.answer(caller.actor, request_id, body.answer(), policy_of(held)))
 
 
