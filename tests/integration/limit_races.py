@@ -36,8 +36,6 @@ class Limited:
     """Releases that the limit forbade: a use too many, after the last moment, after the notice had answered."""
     miscounted: int = 0
     """Rounds in which the uses on record were not the releases on record."""
-    spent: int = 0
-    """Rounds in which the limit was reached: some were released, and some were not."""
     pace: float = 0.2
     """Seconds that the releases of a round take here, as far as is known; the limit is set into the midst of them."""
 
@@ -94,48 +92,46 @@ async def by_uses(place: Workplace, watch: Watch, chance: Random, tally: Limited
     tally.beyond += max(0, released - USES)
     tally.miscounted += grant.uses != released
     tally.released += released
-    tally.spent += released == USES
 
 
 async def by_expiry(place: Workplace, watch: Watch, chance: Random, tally: Limited) -> None:
     """A grant whose last moment comes while it is being used."""
     this = await prepared(place, seconds=tally.pace * chance.uniform(0.1, 1.1))
-    refused = await _asked(place, this, tally)
+    await _asked(place, this, tally)
     moments = await made(watch, this)
     tally.beyond += sum(not at < this.until for at in moments)
     tally.released += len(moments)
-    tally.spent += bool(moments) and refused > 0
 
 
 async def by_recall(place: Workplace, watch: Watch, chance: Random, tally: Limited) -> None:
-    """A notice that comes while the item is being released."""
+    """A notice that comes at once with the releases, or while they are under way.
+
+    It waits for those that hold the item, and the others wait for it.
+    """
     this = await prepared(place)
 
     async def recalled() -> int:
-        await asyncio.sleep(tally.pace * chance.uniform(0, 0.8))
+        await asyncio.sleep(tally.pace * (chance.uniform(0, 0.5) if tally.rounds % 2 else 0))
         await RecallService(place.work).announce(officer("DOS"), this.item, NoticeKind.WITHDRAWN, "the race", None)
         return len(await made(watch, this))
 
     recalling = asyncio.create_task(recalled())
-    refused = await _asked(place, this, tally)
+    await _asked(place, this, tally)
     committed = await recalling
     released = len(await made(watch, this))
     tally.beyond += released - committed
     tally.released += released
-    tally.spent += released > 0 and refused > 0
 
 
-async def _asked(place: Workplace, this: Round, tally: Limited) -> int:
-    """Ask in all ways at once; how often the answer was no."""
+async def _asked(place: Workplace, this: Round, tally: Limited) -> None:
+    """Ask in all ways at once, and count how often the answer was no."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     answers = await asyncio.gather(*asked(place, this))
     tally.pace += 0.3 * (loop.time() - began - tally.pace)
     flat = [one for answer in answers for one in (answer if isinstance(answer, list) else [answer])]
-    refused = sum(one is not None and not isinstance(one, Release) for one in flat)
     tally.rounds += 1
-    tally.refused += refused
-    return refused
+    tally.refused += sum(one is not None and not isinstance(one, Release) for one in flat)
 
 
 LIMITS: Final[dict[str, Callable[[Workplace, Watch, Random, Limited], Awaitable[None]]]] = {
