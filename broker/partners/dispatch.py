@@ -175,6 +175,8 @@ class Dispatcher:
             try:
                 return await ask(wire)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - an adapter is not trusted; logged with its trace
+                if budget.hook_error is not None:
+                    raise budget.hook_error from None  # The caller's own trouble came through the adapter.
                 return _outcome_of(error, partner)
 
         outcome = await _within(guarded(), leave.seconds)

@@ -270,13 +270,18 @@ def test_what_the_hook_raises_is_the_callers_even_if_the_adapter_swallows_it(tmp
         except Ended:
             return NoHit()
 
-    async def trial():
+    async def let_through(wire):
+        await wire.send("GET", "/v1/x")
+
+    async def trial(asking):
         async with served(reply_with(b"[]")) as partner:
             with pytest.raises(Ended):
-                await dispatch(Scripted(swallow), tmp_path, url=partner.url, on_sent=refuse)
+                await dispatch(Scripted(asking), tmp_path, url=partner.url, on_sent=refuse)
             return partner.connections
 
-    assert asyncio.run(trial()) == 0
+    with capture_logs() as logs:
+        assert [asyncio.run(trial(asking)) for asking in (swallow, let_through)] == [0, 0]
+    assert logs == []  # Nothing is the adapter's fault.
 
 
 def test_calls_and_retries_are_counted_apart(tmp_path):
