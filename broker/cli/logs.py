@@ -6,6 +6,8 @@ from typing import Any
 
 import structlog
 
+from broker.storage.outage import is_outage
+
 
 def configure_logs(level: int = logging.INFO) -> None:
     """One line an event: for a person on a terminal, as JSON otherwise. Libraries speak from WARNING upwards."""
@@ -14,6 +16,7 @@ def configure_logs(level: int = logging.INFO) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _outages_in_one_line,
     ]
     last = _on_a_terminal() if terminal else structlog.processors.JSONRenderer()
     structlog.configure(
@@ -26,6 +29,16 @@ def configure_logs(level: int = logging.INFO) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_clean, last]))
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.WARNING)
+
+
+def _outages_in_one_line(_logger: Any, _method: str, event: Any) -> Any:
+    # While the database is away everything fails at once, and the traces would bury the reason.
+    given = event.get("exc_info")
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException) and is_outage(error):
+        del event["exc_info"]
+        event |= {"level": "warning", "cause": "the database cannot be reached"}
+    return event
 
 
 def _on_a_terminal() -> structlog.dev.ConsoleRenderer:

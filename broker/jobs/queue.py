@@ -16,6 +16,7 @@ from broker.storage.unit_of_work import Transaction
 
 HEARTBEAT_SECONDS: Final = 1.0
 STALLED_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 Handler = Callable[[str], Awaitable[None]]
@@ -45,7 +46,16 @@ class JobQueue:
         await job.defer_async(about=about)
 
     async def work(self, *, concurrency: int) -> None:
-        """Run jobs until cancelled; then let those that run finish for a while."""
+        """Run jobs until cancelled; then let those that run finish for a while. Outlives the database's outages."""
+        while True:
+            try:
+                await self._work(concurrency)
+                _log.warning("jobs_interrupted")  # Its heartbeat failed, which the library has logged.
+            except procrastinate.exceptions.ConnectorException:
+                _log.exception("jobs_interrupted")
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _work(self, concurrency: int) -> None:
         await self._app.run_worker_async(
             concurrency=concurrency,
             install_signal_handlers=False,

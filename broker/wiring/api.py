@@ -137,10 +137,12 @@ class Readiness:
     async def ready(self) -> bool:
         """Whether the database answers and the policy in force is, or can be, loaded here."""
         # One look at a time, for all who ask: while the database is silent it waits, and nobody waits with it for long.
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-        done, _ = await asyncio.wait({self._looking}, timeout=_READY_SECONDS)
-        return bool(done) and self._looking.result()
+        looking = self._looking
+        if looking is None or looking.done():
+            looking = self._looking = asyncio.create_task(self._look())
+        # Who comes just as it ends begins another one, so this one is kept by its own name.
+        done, _ = await asyncio.wait({looking}, timeout=_READY_SECONDS)
+        return bool(done) and looking.result()
 
     async def _look(self) -> bool:
         try:

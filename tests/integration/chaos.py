@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import threading
 import time
 import uuid
@@ -18,6 +19,7 @@ import psycopg
 from adapters.faces.samples import hit_probe
 from broker.api.dev_issuer import issue
 from broker.kernel.words import Role
+from broker.storage.embedded import EmbeddedPostgres
 from tests.support.fleet import PARTNERS, Fleet, Ledger
 
 _OPEN = ("queued", "sent", "pending")
@@ -134,6 +136,13 @@ class Account:
     bodies_per_transaction: int
     calls: int
     repeated_calls: int
+
+
+def fall(database: EmbeddedPostgres) -> None:
+    """End the server as `pg_ctl stop -m immediate` does: no checkpoint, no goodbye."""
+    assert database._process is not None
+    database._process.send_signal(signal.SIGQUIT)
+    database._process.wait(60)
 
 
 def settled(owner_url: str, seconds: float, tend: Callable[[], None]) -> bool:

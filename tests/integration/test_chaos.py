@@ -2,14 +2,14 @@
 
 import os
 import random
-import signal
 import time
 from dataclasses import asdict
 
 import pytest
 
+from broker.migrations.run import upgrade
 from broker.storage.embedded import EmbeddedPostgres, remove_home
-from tests.integration.chaos import Asking, account, all_asked, at_random, settled, token
+from tests.integration.chaos import Asking, account, all_asked, at_random, fall, settled, token
 from tests.support.figures import keep
 from tests.support.fleet import PARTNERS, Fleet, Ledger, variables
 from tests.support.postgres import Database
@@ -62,6 +62,39 @@ def test_forty_searches_survive_three_kills_of_workers(fresh_postgres: Database)
     assert fleet.kills["worker"] == 3
 
 
+@pytest.mark.processes
+def test_a_fall_of_the_database_ends_no_process_and_fills_no_log() -> None:
+    with reachable_folder() as folder, Ledger(seed=SEED).open() as ledger:
+        database = EmbeddedPostgres(folder / "database")
+        endpoint = database.start()
+        settings = variables(folder / "home", endpoint.app_url, endpoint.owner_url, ledger.urls, folder / "policies")
+        fleet = Fleet(settings, folder / "fleet.log")
+        try:
+            upgrade(endpoint.owner_url)
+            for name in ("api-1", "worker-1"):
+                fleet.start(name)
+            assert eventually(lambda: ready(fleet), 60), fleet.said()
+            asking = Asking(fleet.url, token(folder / "home"), deadline_seconds=120)
+            case = asking.case()
+            asking.search(case)
+            fall(database)
+            time.sleep(2)
+            assert database.tend() == endpoint
+            assert eventually(lambda: ready(fleet), 60), fleet.said()
+            asking.search(case)
+            assert settled(endpoint.owner_url, 60, lambda: None), fleet.said()
+            seen = account(endpoint.owner_url, asking, ledger)
+            fleet.tend()
+        finally:
+            fleet.end()
+            database.stop()
+            remove_home(folder / "database")
+        said = [line for line in (folder / "fleet.log").read_text(errors="replace").splitlines() if "Traceback" in line]
+    assert (seen.complete, seen.wrong) == (2, [])
+    assert fleet.kills == {}
+    assert said == []
+
+
 @pytest.mark.deep
 @pytest.mark.processes
 def test_a_thousand_searches_while_processes_are_killed_and_the_database_falls() -> None:
@@ -75,8 +108,6 @@ def test_a_thousand_searches_while_processes_are_killed_and_the_database_falls()
         fleet = Fleet(settings, folder / "fleet.log")
         fallen = 0
         try:
-            from broker.migrations.run import upgrade
-
             upgrade(endpoint.owner_url)
             for name in ("api-1", "api-2", "worker-1", "worker-2"):
                 fleet.start(name)
@@ -95,10 +126,7 @@ def test_a_thousand_searches_while_processes_are_killed_and_the_database_falls()
                 if time.monotonic() > times["fall"]:
                     times["fall"] = time.monotonic() + chance.uniform(15, 25)
                     fallen += 1
-                    # What `pg_ctl restart -m immediate` does: no checkpoint, no goodbye.
-                    assert database._process is not None
-                    database._process.send_signal(signal.SIGQUIT)
-                    database._process.wait(60)
+                    fall(database)
                     assert database.tend() == endpoint
 
             all_asked(asking, searches, 3, trouble)
