@@ -68,6 +68,8 @@ class Dispatched:
     """Whether the last call failed in a way that may pass."""
     again_after: float | None
     """Seconds after which it may be asked once more, where the partner wants a longer wait than is held here."""
+    retry_after: float
+    """Seconds that the partner wants to be left alone, by the last reply; 0 where it says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class _Leave:
     """What the caller of one dispatch allows it."""
 
     seconds: float
-    repeats: bool
+    retries: int
     on_sent: OnSent | None
     may_repeat: MayRepeat | None
 
@@ -96,9 +98,9 @@ class Dispatcher:
         deadline_seconds: float,
         on_sent: OnSent | None = None,
         may_repeat: MayRepeat | None = None,
-        once: bool = False,
+        attempts: int | None = None,
     ) -> Dispatched:
-        """Submit *order*; *once*: no call is repeated, whatever comes of it.
+        """Submit *order*. A call is made at most *attempts* times; as often as the register says, where not given.
 
         *on_sent* is awaited before each call goes out, with its number from 1, and *may_repeat* before one is
         repeated; what they raise stops the call and is raised here, as it is the caller's trouble and not the
@@ -110,7 +112,7 @@ class Dispatcher:
         async def ask(wire: Wire) -> Outcome:
             return await partner.adapter.search(order, wire)
 
-        leave = _Leave(deadline_seconds, not once, on_sent, may_repeat)
+        leave = _Leave(deadline_seconds, (attempts or partner.entry.limits.attempts) - 1, on_sent, may_repeat)
         return await self._dispatch(partner, order, ask, _FROM_SEARCH, leave)
 
     async def poll(
@@ -128,7 +130,7 @@ class Dispatcher:
         async def ask(wire: Wire) -> Outcome:
             return await partner.adapter.poll(order, task_id, wire)
 
-        leave = _Leave(deadline_seconds, repeats=False, on_sent=on_sent, may_repeat=None)
+        leave = _Leave(deadline_seconds, retries=0, on_sent=on_sent, may_repeat=None)
         return await self._dispatch(partner, order, ask, _FROM_POLL, leave)
 
     def callback(self, entry_id: PartnerId, order: OrderTerms, body: bytes, query: Mapping[str, str]) -> Outcome:
@@ -162,7 +164,7 @@ class Dispatcher:
             call_seconds=min(limits.call_seconds, leave.seconds),
             whole_call=limits.call_seconds <= leave.seconds,
             reply_bytes=limits.reply_bytes,
-            retries=limits.attempts - 1 if leave.repeats else 0,
+            retries=leave.retries,
             on_sent=leave.on_sent,
             may_repeat=leave.may_repeat,
             on_ended=self._counts.of(partner.entry.id),
@@ -189,6 +191,7 @@ class Dispatcher:
             health=budget.health,
             passing=budget.passing,
             again_after=budget.again_after,
+            retry_after=budget.retry_after,
         )
 
 

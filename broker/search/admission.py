@@ -1,17 +1,24 @@
 """Which legs may be asked about now: those that are due, as many as each partner's line has room for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from broker.kernel.ids import PartnerId, SearchId
 from broker.kernel.wire import Health
-from broker.partners.circuit import Admission
+from broker.partners.circuit import Admission, CircuitState
 from broker.partners.registry import Registry
 from broker.search import leases
 from broker.search.leases import Lease
 from broker.search.lines import LineRepository
 from broker.search.settling import CIRCUIT_OPEN
 from broker.storage.unit_of_work import UnitOfWork
+
+_EACH: Final = 64
+"""Legs of one partner that one worker process looks after at a time; more stay due, for it or for another one. There is
+no bound on all of them together: one slow partner would hold all places.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +42,9 @@ class LegAdmission:
         self._lines = lines
         self._registry = registry
 
-    async def admit(self, room: int, search: SearchId | None = None) -> tuple[Admitted, ...]:
-        """Take at most *room* legs, of one search or of any. What is left stays due."""
-        partners = [entry.id for entry in self._registry.entries()]
-        if room <= 0:
-            return ()
+    async def admit(self, held: Mapping[PartnerId, int], search: SearchId | None = None) -> tuple[Admitted, ...]:
+        """Take legs, of one search or of any, beside those of each partner that the worker has. The rest stays due."""
+        partners = [entry.id for entry in self._registry.entries() if held.get(entry.id, 0) < _EACH]
         async with self._work.begin() as tx:
             due = await leases.due_partners(tx, partners, search)
             if not due:
@@ -56,7 +61,8 @@ class LegAdmission:
                 if known is None:
                     continue
                 limits = known.entry.limits
-                open_line, calls, admission = line.admit(limits, busy.get(partner, 0), room - len(found), now)
+                room = _EACH - held.get(partner, 0)
+                open_line, calls, admission = line.admit(limits, busy.get(partner, 0), room, now)
                 if admission is Admission.SHUT:
                     shut.append(partner)
                 if calls <= 0:
@@ -79,7 +85,10 @@ class LegAdmission:
                 await self._lines.answered(tx, partner)
             elif health is Health.FAULTY or admission is Admission.TRIAL:
                 line, now = await self._lines.hold_one(tx, partner)
-                await self._lines.write(tx, line.reported(health, admission, now))
+                line = line.reported(health, admission, now)
+                await self._lines.write(tx, line)
+                if admission is Admission.TRIAL and line.circuit.state is CircuitState.CLOSED:
+                    await leases.forget_why(tx, partner, CIRCUIT_OPEN)
 
     async def may_repeat(self, partner: PartnerId, health: Health, admission: Admission) -> bool:
         """Whether the partner's budget lets one more call be repeated; the one before is reported on the way."""

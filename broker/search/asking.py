@@ -7,21 +7,19 @@ while a partner is being asked.
 
 import asyncio
 import random
-from datetime import UTC, timedelta
-from typing import Final
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
 
 from broker.audit.events import LegSent, service_actor
 from broker.audit.recorder import record
-from broker.kernel.clock import Clock
 from broker.kernel.ids import SearchId
-from broker.kernel.partner import PartnerEntry
 from broker.kernel.wire import Health
 from broker.kernel.words import LegState
 from broker.partners.contract import (
     Failed,
-    OrderTerms,
     Outcome,
     ProbeImage,
     RedeliveryAsked,
@@ -34,10 +32,12 @@ from broker.partners.dispatch import Dispatched, Dispatcher
 from broker.partners.registry import Registry
 from broker.search import leases
 from broker.search.admission import Admitted, LegAdmission
+from broker.search.errand import Errand, terms_of
 from broker.search.lines import LineRepository
 from broker.search.model import Leg, Search
 from broker.search.recheck import Recheck
 from broker.search.repository import SearchRepository
+from broker.search.rules import Refusals
 from broker.search.settling import CIRCUIT_OPEN, Settling
 from broker.storage.unit_of_work import UnitOfWork
 from broker.tracing import Fact, span
@@ -49,8 +49,8 @@ _LONGEST_BETWEEN: Final = 60.0
 """… up to this many seconds, unless the partner asks for more."""
 _JITTER: Final = 0.1
 """So that what was submitted together is not asked about together for ever."""
-_LAST_LOOK: Final = timedelta(seconds=1)
-"""A poll that would come after the deadline comes this long before it."""
+_LAST_LOOK: Final = 1.0
+"""A poll that would come after the deadline comes this many seconds before it."""
 _TO_WAIT: Final = "partner_asks_to_wait"
 _UNREGISTERED: Final = timedelta(seconds=30)
 _UNDECIDED: Final = timedelta(seconds=1)
@@ -59,6 +59,14 @@ _UNDECIDED: Final = timedelta(seconds=1)
 
 class _EndedMeanwhile(Exception):
     """The leg was ended by somebody else before this call went out."""
+
+
+class _MayNotGo(Exception):
+    """The rules speak against this call now; or nobody can say whether they do, and there are no refusals."""
+
+    def __init__(self, refusals: Refusals | None) -> None:
+        super().__init__()
+        self.refusals = refusals
 
 
 class LegAsking:
@@ -72,7 +80,6 @@ class LegAsking:
         dispatcher: Dispatcher,
         registry: Registry,
         recheck: Recheck,
-        clock: Clock,
         base_url: str,
     ) -> None:
         """*base_url* is where partners reach the API, for those that answer by a callback."""
@@ -82,7 +89,6 @@ class LegAsking:
         self._dispatcher = dispatcher
         self._registry = registry
         self._recheck = recheck
-        self._clock = clock
         self._base_url = base_url
         self._lines = LineRepository()
         self.admission = LegAdmission(work, self._lines, registry)
@@ -91,138 +97,163 @@ class LegAsking:
         """Ask, or ask about, one leg; afterwards it has ended or is due at another time."""
         async with self._work.begin() as tx:
             search = await self._searches.read(tx, admitted.lease.search_id)
+            now = await tx.clock()
         facts = {Fact.PARTNER: str(admitted.lease.partner)}
         with span("leg", SpanKind.CONSUMER, facts, parent=search.traceparent if search is not None else None):
-            await self._look_after(search, admitted)
-
-    async def _look_after(self, search: Search | None, admitted: Admitted) -> None:
-        leg = _leg_of(search, admitted)
-        partner = self._registry.find(admitted.lease.partner)
-        health: Health | None = None
-        try:
-            if search is None or leg is None or leg.state.final:
-                return
-            if partner is None:  # Taken out of the register since; the sweeper ends it at its deadline.
-                await self._let_go(leg, _UNREGISTERED)
-            elif leg.state is LegState.QUEUED and not await self._may_still_go(search, leg):
-                pass  # It has ended as refused, or is looked at again in a moment.
-            elif leg.state is LegState.PENDING and leg.task_id is not None:
-                health = await self._poll(search, leg, partner.entry, leg.task_id)
+            errand = await self._errand(search, admitted, now)
+            if errand is None:
+                if admitted.trial:
+                    await self.admission.report(admitted.lease.partner, None, admitted.admission)
+            elif errand.leg.state is LegState.PENDING and errand.leg.task_id is not None:
+                await self._poll(errand, errand.leg.task_id)
             else:
-                health = await self._send(search, leg, partner.entry, admitted)
-        finally:
-            if health is None and admitted.trial:
-                await self.admission.report(admitted.lease.partner, None, admitted.admission)
+                await self._send(errand)
 
-    async def _may_still_go(self, search: Search, leg: Leg) -> bool:
-        """Ask the rules again: they, the day or the case may be others than when the search was accepted."""
-        refusals = await self._recheck.refusals(search, leg)
-        if refusals is None:
-            await self._let_go(leg, _UNDECIDED)
-        elif refusals:
-            await self._settling.refuse(WORKER, leg.transaction_id, refusals)
-        return refusals == ()
+    async def refuse_left_behind(self) -> int:
+        """End legs whose partner is in the register no more, before it was asked; how many were found.
 
-    async def _send(self, search: Search, leg: Leg, entry: PartnerEntry, admitted: Admitted) -> Health | None:
-        try:
-            dispatched = await self._asked(search, leg, entry, admitted)
-        except _EndedMeanwhile:
+        The policy in force says whether it is: this process's register may be older.
+        """
+        registered = [entry.id for entry in self._registry.entries()]
+        async with self._work.begin() as tx:
+            found = await leases.left_behind(tx, registered)
+        for transaction_id in found:
+            async with self._work.begin() as tx:
+                held = await self._searches.hold_leg(tx, transaction_id)
+                search = await self._searches.read(tx, held[0]) if held is not None else None
+                refusals = await self._recheck.refusals(tx, search, held[1]) if search and held else None
+            if refusals:
+                await self._settling.refuse(WORKER, transaction_id, refusals)
+        return len(found)
+
+    async def _errand(self, search: Search | None, admitted: Admitted, now: datetime) -> Errand | None:
+        """What is to be done, if there is anything."""
+        leg = _leg_of(search, admitted)
+        if search is None or leg is None or leg.state.final:
             return None
-        if dispatched is None:
+        partner = self._registry.find(leg.partner)
+        if partner is None:  # Taken out of the register since; it ends as refused, or at its deadline.
+            await self._let_go(leg, _UNREGISTERED)
+            return None
+        if leg.deadline_at <= now:
             await self._settling.expire(WORKER, leg.transaction_id)
             return None
-        if dispatched.health is not None:
-            await self.admission.report(entry.id, dispatched.health, admitted.admission)
-        outcome = dispatched.outcome
-        if isinstance(outcome, Submitted):
-            await self._submitted(leg, entry, outcome)
-        elif not await self._comes_back(leg, entry, dispatched, admitted):
-            await self._end(leg, entry, outcome)
-        return dispatched.health
+        ends = asyncio.get_running_loop().time() + (leg.deadline_at - now).total_seconds()
+        return Errand(search, leg, partner.entry, admitted.admission, ends)
 
-    async def _asked(self, search: Search, leg: Leg, entry: PartnerEntry, admitted: Admitted) -> Dispatched | None:
-        seconds = self._seconds_left(leg)
-        if seconds <= 0:
-            return None
+    async def _reported(self, errand: Errand, asking: Awaitable[Dispatched]) -> Dispatched:
+        """What came of asking, after the partner's line has heard what it says of the partner."""
+        health: Health | None = None
+        try:
+            came = await asking
+            health = came.health
+        finally:
+            if health is not None or errand.trial:
+                await self.admission.report(errand.entry.id, health, errand.admission)
+        return came
+
+    async def _send(self, errand: Errand) -> None:
+        try:
+            came = await self._reported(errand, self._asked(errand))
+        except _EndedMeanwhile:
+            return
+        except _MayNotGo as no:
+            if no.refusals is None:
+                await self._let_go(errand.leg, _UNDECIDED)
+            else:
+                await self._settling.refuse(WORKER, errand.leg.transaction_id, no.refusals)
+            return
+        if isinstance(came.outcome, Submitted):
+            await self._submitted(errand, came.outcome)
+        elif not await self._comes_back(errand, came):
+            await self._end(errand, came.outcome)
+
+    async def _asked(self, errand: Errand) -> Dispatched:
         async with self._work.begin() as tx:
-            image = ProbeImage.of(await self._searches.probe(tx, SearchId(search.id)))
+            image = ProbeImage.of(await self._searches.probe(tx, SearchId(errand.search.id)))
+        partner = errand.entry.id
         order = SearchOrder(
-            **_order(search, leg, entry).model_dump(),
+            **terms_of(errand.search, errand.leg, errand.entry).model_dump(),
             probe=image,
-            callback_url=f"{self._base_url}/v1/callbacks/{leg.partner}",
+            callback_url=errand.leg.callback_url or f"{self._base_url}/v1/callbacks/{partner}",
         )
 
         async def sent(number: int) -> None:
             if number > 1:
-                await asyncio.sleep((await self.admission.turn(entry.id)).total_seconds())
-            await self._sent(search, leg, charged=number == 1 and admitted.lease.taken_over)
+                await asyncio.sleep((await self.admission.turn(partner)).total_seconds())
+            await self._sent(errand, order, charged=number == 1 and errand.repeats_unasked)
 
         async def may_repeat(health: Health) -> bool:
-            return await self.admission.may_repeat(entry.id, health, admitted.admission)
+            return await self.admission.may_repeat(partner, health, errand.admission)
 
         return await self._dispatcher.search(
-            entry.id,
+            partner,
             order,
-            deadline_seconds=seconds,
+            deadline_seconds=errand.seconds_left,
             on_sent=sent,
             may_repeat=may_repeat,
-            once=admitted.trial or leg.calls + 1 >= entry.limits.attempts,
+            attempts=errand.attempts,
         )
 
-    async def _comes_back(self, leg: Leg, entry: PartnerEntry, came: Dispatched, admitted: Admitted) -> bool:
+    async def _comes_back(self, errand: Errand, came: Dispatched) -> bool:
         """Whether the leg is asked once more later: the partner wants it so, or its call was the one that tried."""
         if not (came.passing and isinstance(came.outcome, Failed | TimedOut)):
             return False
         after, why = came.again_after, _TO_WAIT
         if after is None:
-            if not admitted.trial or leg.calls + came.calls >= entry.limits.attempts:
+            if not errand.trial or errand.leg.calls + came.calls >= errand.entry.limits.attempts:
                 return False
-            granted, pause = await self.admission.may_return(entry.id)
+            granted, pause = await self.admission.may_return(errand.entry.id)
             if not granted:
                 return False
-            after, why = pause.total_seconds(), CIRCUIT_OPEN
-        if after >= self._seconds_left(leg):
+            after, why = max(pause.total_seconds(), came.retry_after), CIRCUIT_OPEN
+        if after >= errand.seconds_left:
             return False
-        await self._let_go(leg, timedelta(seconds=after), why)
+        await self._let_go(errand.leg, timedelta(seconds=after), why)
         return True
 
-    async def _poll(self, search: Search, leg: Leg, entry: PartnerEntry, task_id: str) -> Health | None:
-        seconds = self._seconds_left(leg)
-        if seconds <= 0:
-            await self._settling.expire(WORKER, leg.transaction_id)
-            return None
-
+    async def _poll(self, errand: Errand, task_id: str) -> None:
         async def paced(number: int) -> None:
             if number > 1:
-                await asyncio.sleep((await self.admission.turn(entry.id)).total_seconds())
+                await asyncio.sleep((await self.admission.turn(errand.entry.id)).total_seconds())
 
-        order = _order(search, leg, entry)
-        came = await self._dispatcher.poll(entry.id, order, task_id, deadline_seconds=seconds, on_sent=paced)
+        order = terms_of(errand.search, errand.leg, errand.entry)
+        asking = self._dispatcher.poll(
+            errand.entry.id, order, task_id, deadline_seconds=errand.seconds_left, on_sent=paced
+        )
+        came = await self._reported(errand, asking)
         match came.outcome:
             case StillPending() | RedeliveryAsked() as pending:
-                await self._asked_about(leg, pending.poll_after_seconds)
+                await self._asked_about(errand, max(pending.poll_after_seconds, came.retry_after))
             case Failed() | TimedOut() if came.passing:
                 # The partner has the search; that it cannot be reached for a while is not its answer.
-                await self._asked_about(leg, came.again_after or 1.0)
+                await self._asked_about(errand, came.retry_after or 1.0)
             case outcome:
-                await self._end(leg, entry, outcome)
-        return came.health
+                await self._end(errand, outcome)
 
-    async def _end(self, leg: Leg, entry: PartnerEntry, outcome: Outcome) -> None:
+    async def _end(self, errand: Errand, outcome: Outcome) -> None:
         if isinstance(outcome, Submitted | StillPending | RedeliveryAsked):
             return  # Dispatch lets none of these through here; the sweeper would end the leg at its deadline.
-        await self._settling.settle(WORKER, leg.transaction_id, entry, outcome)
+        await self._settling.settle(WORKER, errand.leg.transaction_id, errand.entry, outcome)
 
-    async def _sent(self, search: Search, leg: Leg, *, charged: bool) -> None:
-        """Recorded before each call goes out: what a partner may have seen is never missing from the log."""
+    async def _sent(self, errand: Errand, order: SearchOrder, *, charged: bool) -> None:
+        """Before each call goes out the rules are asked: they, the day or the case may be others by now.
+
+        And it is recorded: what a partner may have seen is never missing from the log.
+        """
+        leg = errand.leg
         async with self._work.begin() as tx:
+            refusals = await self._recheck.refusals(tx, errand.search, leg)
             held = await self._searches.hold_leg(tx, leg.transaction_id)
             if held is None or held[1].state.final:
                 raise _EndedMeanwhile
+            if refusals != ():
+                raise _MayNotGo(refusals)
             calls = held[1].calls + 1
-            changes = {"state": LegState.SENT.value, "calls": calls, "reason": None}
+            changes: dict[str, Any] = {"state": LegState.SENT.value, "calls": calls, "reason": None}
             if calls == 1:
-                changes["sent_at"] = await tx.clock()
+                asked_as = {"gallery": order.gallery, "callback_url": order.callback_url}
+                changes |= {"sent_at": await tx.clock(), **asked_as}
             elif charged:
                 line, now = await self._lines.hold_one(tx, leg.partner)
                 await self._lines.write(tx, line.charged(now))
@@ -231,18 +262,18 @@ class LegAsking:
                 tx,
                 LegSent(
                     actor=WORKER,
-                    search_id=search.id,
+                    search_id=errand.search.id,
                     partner=leg.partner,
                     transaction_id=leg.transaction_id,
                     attempt=calls,
                 ),
             )
 
-    async def _submitted(self, leg: Leg, entry: PartnerEntry, task: Submitted) -> None:
-        deadline = leg.deadline_at
-        if entry.limits.answer_seconds is not None:
-            deadline = max(deadline, self._clock.now() + timedelta(seconds=entry.limits.answer_seconds))
+    async def _submitted(self, errand: Errand, task: Submitted) -> None:
+        leg, deadline, takes = errand.leg, errand.leg.deadline_at, errand.entry.limits.answer_seconds
         async with self._work.begin() as tx:
+            if takes is not None:
+                deadline = max(deadline, await tx.clock() + timedelta(seconds=takes))
             held = await self._searches.hold_leg(tx, leg.transaction_id)
             if held is not None and not held[1].state.final:
                 await self._searches.change_leg(
@@ -250,24 +281,21 @@ class LegAsking:
                 )
                 await leases.let_go(tx, leg.transaction_id, timedelta(seconds=task.poll_after_seconds))
 
-    async def _asked_about(self, leg: Leg, hint: float) -> None:
+    async def _asked_about(self, errand: Errand, hint: float) -> None:
         """Ask again later: after the partner's hint, longer each time, and once more just before the deadline."""
-        wait = timedelta(seconds=_between(hint, leg.polls))
-        left = timedelta(seconds=self._seconds_left(leg))
-        if wait > left - _LAST_LOOK:
-            wait = max(timedelta(seconds=hint), left - _LAST_LOOK)
+        leg = errand.leg
+        wait, last_look = _between(hint, leg.polls), errand.seconds_left - _LAST_LOOK
+        if wait > last_look:
+            wait = max(hint, last_look)
         async with self._work.begin() as tx:
             held = await self._searches.hold_leg(tx, leg.transaction_id)
             if held is not None and not held[1].state.final:
                 await self._searches.change_leg(tx, leg.transaction_id, polls=leg.polls + 1)
-                await leases.let_go(tx, leg.transaction_id, wait)
+                await leases.let_go(tx, leg.transaction_id, timedelta(seconds=wait))
 
     async def _let_go(self, leg: Leg, after: timedelta, why: str | None = None) -> None:
         async with self._work.begin() as tx:
             await leases.let_go(tx, leg.transaction_id, after, why)
-
-    def _seconds_left(self, leg: Leg) -> float:
-        return (leg.deadline_at - self._clock.now()).total_seconds()
 
 
 def _between(hint: float, polls: int) -> float:
@@ -278,14 +306,3 @@ def _between(hint: float, polls: int) -> float:
 def _leg_of(search: Search | None, admitted: Admitted) -> Leg | None:
     wanted = admitted.lease.transaction_id
     return None if search is None else next((leg for leg in search.legs if leg.transaction_id == wanted), None)
-
-
-def _order(search: Search, leg: Leg, entry: PartnerEntry) -> OrderTerms:
-    return OrderTerms(
-        transaction_id=leg.transaction_id,
-        gallery=entry.gallery,
-        max_candidates=search.terms.max_candidates,
-        purpose=search.terms.purpose,
-        asked_on=search.requested_at.astimezone(UTC).date(),
-        participant=search.terms.participant_reference if entry.participation is not None else None,
-    )

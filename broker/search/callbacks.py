@@ -11,10 +11,11 @@ from broker.audit.recorder import record
 from broker.kernel.clock import Clock
 from broker.kernel.ids import PartnerId, SearchId, is_opaque_id
 from broker.kernel.words import LegState
-from broker.partners.contract import OrderTerms, RedeliveryAsked, StillPending, Submitted
+from broker.partners.contract import RedeliveryAsked, StillPending, Submitted
 from broker.partners.dispatch import Dispatcher
 from broker.partners.rate import Rate, RateLimit
 from broker.partners.registry import Registry
+from broker.search.errand import terms_of
 from broker.search.model import Leg
 from broker.search.repository import SearchRepository
 from broker.search.settling import Settling
@@ -68,13 +69,7 @@ class Callbacks:
         if not isinstance(waiting, tuple) or search is None:
             return waiting if isinstance(waiting, Taken) else Taken.UNKNOWN
         leg = waiting[1]
-        order = OrderTerms(
-            transaction_id=leg.transaction_id,
-            gallery=partner.entry.gallery,
-            max_candidates=search.terms.max_candidates,
-            purpose=search.terms.purpose,
-        )
-        outcome = self._dispatcher.callback(partner_id, order, body, query)
+        outcome = self._dispatcher.callback(partner_id, terms_of(search, leg, partner.entry), body, query)
         if isinstance(outcome, Submitted | StillPending | RedeliveryAsked):
             return Taken.NO_NEWS
         await self._settling.settle(CALLBACK, leg.transaction_id, partner.entry, outcome)

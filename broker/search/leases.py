@@ -28,12 +28,12 @@ WHERE partner = ANY(%(partners)s) AND leased_until IS NOT NULL AND leased_until 
 """
 _TAKE: Final = """
 WITH due AS (
-  SELECT transaction_id, leased_until FROM search_leg
+  SELECT transaction_id FROM search_leg
   WHERE partner = %(partner)s AND due_at <= %(now)s AND state IN ('queued', 'sent', 'pending')
     AND (leased_until IS NULL OR leased_until <= %(now)s) AND (%(search)s::text IS NULL OR search_id = %(search)s)
   ORDER BY due_at LIMIT %(room)s FOR UPDATE SKIP LOCKED)
 UPDATE search_leg l SET leased_until = %(until)s FROM due WHERE l.transaction_id = due.transaction_id
-RETURNING l.transaction_id, l.search_id, due.leased_until IS NOT NULL AS taken_over
+RETURNING l.transaction_id, l.search_id
 """
 _RENEW: Final = """
 UPDATE search_leg SET leased_until = clock_timestamp() + %(lease)s WHERE transaction_id IN (
@@ -55,6 +55,18 @@ UPDATE search_leg SET reason = %(why)s WHERE transaction_id IN (
     AND (%(search)s::text IS NULL OR search_id = %(search)s)
   LIMIT 1000 FOR UPDATE SKIP LOCKED)
 """
+# No policy changes this often, so all open legs may be looked through for it.
+_LEFT_BEHIND: Final = """
+SELECT transaction_id FROM search_leg
+WHERE state IN ('queued', 'sent', 'pending') AND state = 'queued' AND partner <> ALL(%(partners)s)
+ORDER BY transaction_id LIMIT 64
+"""
+_FORGET_WHY: Final = """
+UPDATE search_leg SET reason = NULL WHERE transaction_id IN (
+  SELECT transaction_id FROM search_leg WHERE partner = %(partner)s
+    AND state IN ('queued', 'sent', 'pending') AND state = 'queued' AND reason = %(why)s
+  FOR UPDATE SKIP LOCKED)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +76,6 @@ class Lease:
     transaction_id: TransactionId
     search_id: SearchId
     partner: PartnerId
-    taken_over: bool
-    """Another worker had it and was not heard of any more."""
 
 
 async def due_partners(
@@ -88,9 +98,7 @@ async def take(
     """At most *room* legs that are due, the longest due first. The caller holds the partner's line."""
     values = {"partner": partner, "room": room, "now": now, "until": now + LEASE, "search": search}
     rows = await tx.rows(_TAKE, values)
-    return tuple(
-        Lease(TransactionId(row.transaction_id), SearchId(row.search_id), partner, row.taken_over) for row in rows
-    )
+    return tuple(Lease(TransactionId(row.transaction_id), SearchId(row.search_id), partner) for row in rows)
 
 
 async def renew(tx: Transaction, legs: Collection[TransactionId]) -> frozenset[TransactionId]:
@@ -108,3 +116,14 @@ async def let_go(tx: Transaction, leg: TransactionId, after: timedelta, why: str
 async def say_why(tx: Transaction, partners: Sequence[PartnerId], search: SearchId | None, why: str) -> None:
     """Note on legs that were never sent why they still wait."""
     await tx.write(_SAY_WHY, {"partners": list(partners), "search": search, "why": why})
+
+
+async def forget_why(tx: Transaction, partner: PartnerId, why: str) -> None:
+    """Take it back from legs of *partner* that were never sent, as it is so no more."""
+    await tx.write(_FORGET_WHY, {"partner": partner, "why": why})
+
+
+async def left_behind(tx: Transaction, partners: Sequence[PartnerId]) -> tuple[TransactionId, ...]:
+    """Some legs that were never sent, and whose partner is none of these."""
+    rows = await tx.rows(_LEFT_BEHIND, {"partners": list(partners)})
+    return tuple(TransactionId(row.transaction_id) for row in rows)

@@ -70,6 +70,9 @@ class Leg(_Value):
     polls: int
     """How often it was asked what became of the search."""
     deadline_at: AwareDatetime
+    gallery: str | None = None
+    """What its first call asked, and where the answer was to be sent: every other call names the same."""
+    callback_url: str | None = None
 
 
 class Search(_Value):

@@ -1,14 +1,13 @@
-"""The rules asked once more before the first call of a leg, under what is so then: policy, day, agreement, case, participant."""
+"""The rules asked once more before each call of a leg, under what is so then: policy, day, agreement, case, participant."""
 
 from typing import Protocol
 
 from broker.cases.service import find as find_case
-from broker.kernel.clock import Clock
 from broker.participants.repository import find as find_participant
 from broker.policy.snapshot import PolicySnapshot
 from broker.search.model import Leg, Search
 from broker.search.rules import Refusals, refusals_before_sending
-from broker.storage.unit_of_work import Transaction, UnitOfWork
+from broker.storage.unit_of_work import Transaction
 
 
 class PolicyInForce(Protocol):
@@ -20,21 +19,18 @@ class PolicyInForce(Protocol):
 
 
 class Recheck:
-    """Asked about every leg that was accepted and has not been sent yet."""
+    """Asked about every call that carries the probe."""
 
-    def __init__(self, work: UnitOfWork, policies: PolicyInForce, clock: Clock) -> None:
-        self._work = work
+    def __init__(self, policies: PolicyInForce) -> None:
         self._policies = policies
-        self._clock = clock
 
-    async def refusals(self, search: Search, leg: Leg) -> Refusals | None:
+    async def refusals(self, tx: Transaction, search: Search, leg: Leg) -> Refusals | None:
         """What speaks against sending the leg now; None when the policy in force cannot be had, so nobody can say."""
-        async with self._work.begin() as tx:
-            policy = await self._policies.unlocked(tx)
-            case = await find_case(tx, search.component, search.terms.case_id)
-            named = search.terms.participant
-            participant = await find_participant(tx, search.component, named) if named else None
+        policy = await self._policies.unlocked(tx)
         if policy is None:
             return None
+        case = await find_case(tx, search.component, search.terms.case_id)
+        named = search.terms.participant
+        participant = await find_participant(tx, search.component, named) if named else None
         status = None if case is None else case.status
-        return refusals_before_sending(search, leg.partner, status, participant, policy, self._clock.now())
+        return refusals_before_sending(search, leg.partner, status, participant, policy, await tx.clock())

@@ -190,4 +190,6 @@ def _leg(row: Any) -> Leg:
         calls=row.calls,
         polls=row.polls,
         deadline_at=row.deadline_at,
+        gallery=row.gallery,
+        callback_url=row.callback_url,
     )

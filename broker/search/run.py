@@ -5,6 +5,7 @@ once. So a leg that waits costs no worker, and what a worker that died was looki
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -13,8 +14,7 @@ from typing import Final
 
 import structlog
 
-from broker.kernel.clock import Clock
-from broker.kernel.ids import SearchId, TransactionId
+from broker.kernel.ids import PartnerId, SearchId, TransactionId
 from broker.search import leases
 from broker.search.admission import Admitted
 from broker.search.asking import WORKER, LegAsking
@@ -22,12 +22,11 @@ from broker.search.repository import SearchRepository
 from broker.search.settling import Settling
 from broker.storage.unit_of_work import UnitOfWork
 
-_AT_ONCE: Final = 64
-"""Legs that one worker process looks after at a time; more stay due, for it or for another one."""
 _LOOK_SECONDS: Final = 0.1
 _IDLE_SECONDS: Final = 0.5
 """Between looks while no leg is open anywhere; what is accepted meanwhile is begun at once by its job."""
 _RENEW_SECONDS: Final = 1.0
+_LEFT_BEHIND_SECONDS: Final = 10.0
 _DRAIN_SECONDS: Final = 5.0
 _SWEPT_AT_ONCE: Final = 64
 _AFTER_TROUBLE: Final = timedelta(seconds=1)
@@ -37,23 +36,22 @@ _log = structlog.get_logger(__name__)
 class SearchRun:
     """Looks after legs that are due, for as long as it serves."""
 
-    def __init__(
-        self, work: UnitOfWork, searches: SearchRepository, settling: Settling, asking: LegAsking, clock: Clock
-    ) -> None:
+    def __init__(self, work: UnitOfWork, searches: SearchRepository, settling: Settling, asking: LegAsking) -> None:
         self._work = work
         self._searches = searches
         self._settling = settling
         self._asking = asking
-        self._clock = clock
         self._tasks: dict[TransactionId, asyncio.Task[None]] = {}
+        self._held: Counter[PartnerId] = Counter()
+        """How many of them are of which partner."""
 
     async def run(self, search_id: str) -> None:
         """Begin with a search that was accepted just now. Returns when its legs are on their way."""
-        self._begin(await self._asking.admission.admit(_AT_ONCE - len(self._tasks), SearchId(search_id)))
+        self._begin(await self._asking.admission.admit(self._held, SearchId(search_id)))
 
     async def serve(self) -> None:
         """Look for legs that are due or overdue until cancelled; then those on their way get a few seconds."""
-        renewed = 0.0
+        renewed = cleared = 0.0
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -63,6 +61,9 @@ class SearchRun:
                     if loop.time() - renewed >= _RENEW_SECONDS:
                         renewed = loop.time()
                         await self.renew()
+                    if busy and loop.time() - cleared >= _LEFT_BEHIND_SECONDS:
+                        cleared = loop.time()
+                        await self._asking.refuse_left_behind()
                 except Exception:  # noqa: BLE001 - whatever it was, the next look must come
                     _log.exception("legs_not_looked_after")
                 await asyncio.sleep(_LOOK_SECONDS if busy else _IDLE_SECONDS)
@@ -76,7 +77,7 @@ class SearchRun:
                 if not await self._searches.any_open(tx):
                     return False
         await self.sweep()
-        self._begin(await self._asking.admission.admit(_AT_ONCE - len(self._tasks)))
+        self._begin(await self._asking.admission.admit(self._held))
         return True
 
     async def renew(self) -> None:
@@ -92,7 +93,7 @@ class SearchRun:
     async def sweep(self) -> int:
         """End legs whose deadline has passed although nobody is looking after them; how many there were."""
         async with self._work.begin() as tx:
-            overdue = await self._searches.overdue(tx, self._clock.now(), _SWEPT_AT_ONCE)
+            overdue = await self._searches.overdue(tx, await tx.clock(), _SWEPT_AT_ONCE)
         left = [leg for leg in overdue if leg not in self._tasks]
         for transaction_id in left:
             await self._settling.expire(WORKER, transaction_id)
@@ -115,11 +116,12 @@ class SearchRun:
             if leg in self._tasks:
                 continue  # We were too slow to say that we have it, and took it over from ourselves.
             self._tasks[leg] = task = asyncio.create_task(self._look_after(one))
-            task.add_done_callback(partial(self._forget, leg))
+            self._held[one.lease.partner] += 1
+            task.add_done_callback(partial(self._forget, one.lease))
 
-    def _forget(self, leg: TransactionId, task: "asyncio.Task[None]") -> None:
-        if self._tasks.get(leg) is task:
-            del self._tasks[leg]
+    def _forget(self, lease: leases.Lease, _task: "asyncio.Task[None]") -> None:
+        del self._tasks[lease.transaction_id]
+        self._held[lease.partner] -= 1
 
     async def _look_after(self, admitted: Admitted) -> None:
         try:

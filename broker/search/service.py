@@ -63,7 +63,8 @@ class SearchService:
             if case.status is not CaseStatus.OPEN:
                 raise Conflict("the case is closed; open one before searching")
             participant = await find_participant(tx, AgencyId(actor.agency), terms.participant or "", lock=True)
-            search = self._accept(actor, standing, _naming(terms, participant), policy, participant)
+            now = await tx.clock()
+            search = self._accept(actor, standing, _naming(terms, participant), policy, participant, now)
             await self._searches.add(
                 tx,
                 search,
@@ -107,7 +108,7 @@ class SearchService:
             search = await self._searches.read(tx, search_id, AgencyId(actor.agency))
             if search is None:
                 raise NotFound
-            now = self._clock.now()
+            now = await tx.clock()
             ended = 0
             for leg in sorted(search.legs, key=lambda one: one.transaction_id):
                 ended += await self._cancel_leg(tx, actor, leg, now)
@@ -168,8 +169,8 @@ class SearchService:
         terms: SearchTerms,
         policy: PolicySnapshot,
         participant: Participant | None,
+        now: datetime,
     ) -> Search:
-        now = self._clock.now()
         deadline = now + timedelta(seconds=terms.deadline_seconds)
         legs = []
         for partner in sorted(terms.partners):

@@ -5,7 +5,6 @@ from typing import Final
 from broker.audit.events import Actor, LegEnded
 from broker.audit.recorder import record
 from broker.items.writer import ItemWriter
-from broker.kernel.clock import Clock
 from broker.kernel.ids import ItemId, TransactionId
 from broker.kernel.partner import PartnerEntry
 from broker.kernel.words import LegState
@@ -29,11 +28,10 @@ _TOO_LATE: Final = "no answer before the deadline"
 class Settling:
     """Ends legs. A leg that has ended already is left as it is: late and repeated answers are no news."""
 
-    def __init__(self, work: UnitOfWork, searches: SearchRepository, items: ItemWriter, clock: Clock) -> None:
+    def __init__(self, work: UnitOfWork, searches: SearchRepository, items: ItemWriter) -> None:
         self._work = work
         self._searches = searches
         self._items = items
-        self._clock = clock
 
     async def settle(self, actor: Actor, transaction_id: TransactionId, entry: PartnerEntry, outcome: Ending) -> None:
         """Write what came of a leg."""
@@ -45,7 +43,7 @@ class Settling:
             claimed = foreign_owner(entry, outcome)
             if claimed is not None and isinstance(outcome, Answered):
                 answer = outcome.model_dump_json().encode()
-                await self._searches.quarantine(tx, leg, self._clock.now(), claimed, answer)
+                await self._searches.quarantine(tx, leg, await tx.clock(), claimed, answer)
                 await self._end(tx, actor, search_id, leg, LegState.QUARANTINED, "foreign_owner_claimed", None)
                 return
             match outcome:
@@ -53,7 +51,7 @@ class Settling:
                     search = await self._searches.read(tx, search_id)
                     if search is None:
                         return
-                    item, content = tag(search, leg, entry, outcome, self._clock.now())
+                    item, content = tag(search, leg, entry, outcome, await tx.clock())
                     await self._items.write(tx, item, content)
                     state = LegState.ANSWERED if item.candidates else LegState.NO_HIT
                     await self._end(tx, actor, search_id, leg, state, None, item.id)
@@ -73,7 +71,7 @@ class Settling:
         await self._end_unasked(actor, transaction_id, LegState.TIMED_OUT, _TOO_LATE)
 
     async def refuse(self, actor: Actor, transaction_id: TransactionId, refusals: tuple[SearchRefusal, ...]) -> None:
-        """End a leg that may not be sent any more; the partner never hears of it."""
+        """End a leg that may not be sent, or not sent again; its calls say whether the partner has heard of it."""
         codes = ", ".join(refusal.code.value for refusal in refusals)
         reason = f"{_NO_LONGER}: {codes}"
         await self._end_unasked(actor, transaction_id, LegState.REFUSED, reason, refusals)
@@ -90,7 +88,7 @@ class Settling:
             held = await self._searches.hold_leg(tx, transaction_id)
             if held is None or held[1].state.final:
                 return
-            if state is LegState.TIMED_OUT and held[1].reason == CIRCUIT_OPEN:
+            if state is LegState.TIMED_OUT and held[1].reason == CIRCUIT_OPEN and not held[1].calls:
                 state, reason = LegState.PARTNER_ERROR, CIRCUIT_OPEN
             await self._end(tx, actor, held[0], held[1], state, reason, None, refusals)
 
@@ -112,7 +110,7 @@ class Settling:
             reason=reason,
             refusals=refusals_document(refusals),
             item_id=item,
-            ended_at=self._clock.now(),
+            ended_at=await tx.clock(),
         )
         await record(
             tx,

@@ -66,6 +66,9 @@ class LegRow(SQLModel, table=True):
     ended_at: datetime | None = Field(sa_column=moment(nullable=True))
     sent_at: datetime | None = Field(sa_column=moment(nullable=True))
     """When its first call went out."""
+    gallery: str | None = None
+    """What its first call asked, and so every other one."""
+    callback_url: str | None = None
     polls: int = Field(default=0)
     due_at: datetime = Field(sa_column=moment())
     """While it is open: when a worker is to look after it next."""

@@ -81,6 +81,8 @@ class Budget:
     """Whether the last call failed in a way that may pass."""
     again_after: float | None = field(default=None, init=False)
     """Seconds after which the search may be asked once more; set where the wait is too long to be held here."""
+    retry_after: float = field(default=0.0, init=False)
+    """Seconds that the last reply wants to pass before the next call, where it was not to be had now."""
     _begun: float = field(default_factory=time.monotonic, init=False)
     _call_begun: float = field(default=0.0, init=False)
 
@@ -103,6 +105,7 @@ class Budget:
             faulty, self.passing = end.status in _BROKEN_STATUS, end.status in _TRANSIENT_STATUS
         else:
             faulty = self.passing = end in _TRANSIENT_FAULT
+        self.retry_after = (end.retry_after or 0.0) if self.passing and isinstance(end, WireReply) else 0.0
         cut = end is WireFault.TIMED_OUT and not self.whole_call
         self.health = Health.UNKNOWN if cut else Health.FAULTY if faulty else Health.SOUND
         self._measured(self.health)

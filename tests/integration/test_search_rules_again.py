@@ -1,8 +1,9 @@
-"""The rules are asked again before a leg goes out, under what is so then."""
+"""The rules are asked again before each call of a leg, under what is so then."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from broker.policy.search_engine import SearchEngine
 from broker.policy.search_question import SearchRefusal, SearchRefusalCode
 from broker.search.model import Leg, Search
 from broker.search.recheck import Recheck
+from broker.storage.unit_of_work import Transaction
 from tests.support.desk import Desk, desk, serving
 from tests.support.policy_files import edited, written
 from tests.support.postgres import Database
@@ -51,14 +53,17 @@ def shipped(place: Workplace) -> PolicyInForce:
     return PolicyInForce(shipped_policies())
 
 
-class Later(SystemClock):
-    """Some time after the search was accepted."""
+async def refusals(
+    place: Workplace, recheck: Recheck, search: Search, leg: Leg, later: timedelta = timedelta()
+) -> tuple[SearchRefusal, ...] | None:
+    """What the rules say, some time after the search was accepted."""
 
-    def __init__(self, after: timedelta) -> None:
-        self._after = after
+    class Then(Transaction):
+        async def clock(self) -> datetime:
+            return await super().clock() + later
 
-    def now(self) -> Any:
-        return super().now() + self._after
+    async with place.work.begin() as tx:
+        return await recheck.refusals(Then(tx.connection), search, leg)
 
 
 def test_a_closed_case_a_later_day_and_another_policy_stop_what_was_not_sent(
@@ -66,26 +71,26 @@ def test_a_closed_case_a_later_day_and_another_policy_stop_what_was_not_sent(
 ) -> None:
     async def test(place: Workplace, made: Desk, case: CaseId) -> None:
         search, leg = await waiting(made, case)
-        now = Recheck(place.work, shipped(place), SystemClock())
-        assert await now.refusals(search, leg) == ()
-        years_later = Recheck(place.work, shipped(place), Later(timedelta(days=3650)))
-        assert codes(await years_later.refusals(search, leg)) == {"probe_too_old", "agreement_out_of_force"}
+        now = partial(refusals, place, Recheck(shipped(place)))
+        assert await now(search, leg) == ()
+        years_later = await now(search, leg, timedelta(days=3650))
+        assert codes(years_later) == {"probe_too_old", "agreement_out_of_force"}
         # A younger probe is asked for, in a policy that another process has activated meanwhile.
         raised = edited("partners.yaml", "probe_max_age_days: 3650", "probe_max_age_days: 100")
         other = Policies(written(raised, tmp_path / "raised"), SystemClock())
         async with place.work.begin() as tx:
             await activate(tx, other.current.bundle, "tests")
-        [refusal] = await now.refusals(search, leg) or ()
+        [refusal] = await now(search, leg) or ()
         assert refusal.code is SearchRefusalCode.PROBE_TOO_OLD
         assert "partners.yaml" in str(refusal.rule)
         async with place.work.begin() as tx:
             await activate(tx, place.policy.bundle, "tests")
         await place.cases.close(ANALYST, case)
-        assert codes(await now.refusals(search, leg)) == {"case_not_open"}
+        assert codes(await now(search, leg)) == {"case_not_open"}
         gone = search.model_copy(update={"terms": search.terms.model_copy(update={"case_id": CaseId("cas_gone")})})
-        assert codes(await now.refusals(gone, leg)) == {"case_not_open"}
+        assert codes(await now(gone, leg)) == {"case_not_open"}
         unknown = leg.model_copy(update={"partner": PartnerId("gone-away")})
-        assert "partner_unknown" in codes(await now.refusals(search, unknown))
+        assert "partner_unknown" in codes(await now(search, unknown))
 
     asked(postgres, tmp_path, test)
 
@@ -97,13 +102,13 @@ def test_what_nobody_can_say_is_not_sent(postgres: Database, tmp_path: Path, mon
 
     async def test(place: Workplace, made: Desk, case: CaseId) -> None:
         search, leg = await waiting(made, case)
-        assert await Recheck(place.work, Nowhere(), SystemClock()).refusals(search, leg) is None
+        assert await refusals(place, Recheck(Nowhere()), search, leg) is None
 
         def broken(*_: Any) -> Any:
             raise PolicyEngineFailure("the policy engine could not answer")
 
         monkeypatch.setattr(SearchEngine, "refusals", broken)
-        again = await Recheck(place.work, shipped(place), SystemClock()).refusals(search, leg)
+        again = await refusals(place, Recheck(shipped(place)), search, leg)
         assert codes(again) == {"engine_failure"}
 
     asked(postgres, tmp_path, test)
@@ -115,8 +120,7 @@ def test_a_leg_that_is_refused_before_it_is_sent_never_reaches_the_wire(
     refusal = SearchRefusal(code=SearchRefusalCode.CASE_NOT_OPEN, rule=None, detail="the case is not open any more")
 
     class Refuses:
-        async def refusals(self, search: Search, leg: Leg) -> tuple[SearchRefusal, ...]:
-            del search
+        async def refusals(self, _tx: Transaction, _search: Search, leg: Leg) -> tuple[SearchRefusal, ...]:
             return (refusal,) if leg.partner == "p" else ()
 
     async def run() -> None:
@@ -136,8 +140,8 @@ def test_a_leg_of_which_nobody_can_say_whether_it_may_go_ends_at_its_deadline(
     fresh_postgres: Database, tmp_path: Path
 ) -> None:
     class Undecided:
-        async def refusals(self, search: Search, leg: Leg) -> None:
-            del search, leg
+        async def refusals(self, _tx: Transaction, _search: Search, _leg: Leg) -> None:
+            return None
 
     async def run() -> None:
         async with raw_partner() as partner, desk(fresh_postgres, tmp_path, {"p": partner.url}) as made:
@@ -156,7 +160,6 @@ def test_the_basis_of_a_search_is_what_was_asked_under(postgres: Database, tmp_p
         bare = search.model_copy(
             update={"terms": search.terms.model_copy(update={"evidentiary_basis": EvidentiaryBasis.NONE})}
         )
-        recheck = Recheck(place.work, shipped(place), SystemClock())
-        assert codes(await recheck.refusals(bare, leg)) == {"basis_below_floor"}
+        assert codes(await refusals(place, Recheck(shipped(place)), bare, leg)) == {"basis_below_floor"}
 
     asked(postgres, tmp_path, test)

@@ -37,7 +37,7 @@ from broker.search.settling import Settling
 from broker.search.watch import SearchWatch
 from broker.storage.database import engine_for
 from broker.storage.sealing import Sealer
-from broker.storage.unit_of_work import UnitOfWork
+from broker.storage.unit_of_work import Transaction, UnitOfWork
 from broker.transport import Transport
 from tests.support.postgres import Database
 
@@ -70,7 +70,7 @@ def entry(name: str, *, adapter: str = "cbp", owner: str = "CBP", **limits: Any)
 class NoRules:
     """Lets every leg go: the partners of these tests are in no policy."""
 
-    async def refusals(self, search: Search, leg: Leg) -> tuple[SearchRefusal, ...] | None:
+    async def refusals(self, _tx: Transaction, _search: Search, _leg: Leg) -> tuple[SearchRefusal, ...] | None:
         return ()
 
 
@@ -98,10 +98,9 @@ class Desk:
             dispatcher,
             self.registry,
             self.recheck,
-            self.clock,
             "http://127.0.0.1:1",
         )
-        return SearchRun(self.work, self.searches, self.settling, asking, self.clock)
+        return SearchRun(self.work, self.searches, self.settling, asking)
 
     def callbacks(self) -> Callbacks:
         """What the API does with partners' late answers."""
@@ -173,7 +172,7 @@ async def desk(
     engine = engine_for(database.app_url, pool_size=pool)
     work, sealer = UnitOfWork(engine), Sealer(sealing)
     searches = SearchRepository(sealer)
-    settling = Settling(work, searches, ItemWriter(sealer), SystemClock())
+    settling = Settling(work, searches, ItemWriter(sealer))
     try:
         async with Transport(trust) as transport:
             yield Desk(work, registry, transport, searches, settling, draw_anew(hit_probe(0)), SearchWatch(work))
