@@ -14,6 +14,8 @@ class WireFault(StrEnum):
 
     UNREACHABLE = "unreachable"
     """No connection, or it broke before a status line came."""
+    UNTRUSTED = "untrusted"
+    """It shows no certificate that is in date, is for its name, and comes from an authority that is believed here."""
     TIMED_OUT = "timed_out"
     """The whole exchange took longer than allowed, whether it hung or dripped."""
     REDIRECTED = "redirected"

@@ -13,7 +13,7 @@ from typing import Final
 FAILURES: Final = 5
 """Faulty calls in a row that open a closed circuit."""
 FIRST_PAUSE: Final = timedelta(seconds=2)
-LONGEST_PAUSE: Final = timedelta(seconds=30)
+LONGEST_PAUSE: Final = timedelta(seconds=10)
 """The pause doubles with each faulty trial, up to this."""
 
 

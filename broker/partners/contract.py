@@ -209,6 +209,8 @@ class FailureKind(StrEnum):
     """Why there is no answer although the partner did not decline."""
 
     UNREACHABLE = "unreachable"
+    UNTRUSTED = "untrusted"
+    """It showed no certificate that could be verified."""
     REDIRECTED = "redirected"
     TOO_LARGE = "too_large"
     TRUNCATED = "truncated"

@@ -52,6 +52,8 @@ _JITTER: Final = 0.1
 _LAST_LOOK: Final = 1.0
 """A poll that would come after the deadline comes this many seconds before it."""
 _TO_WAIT: Final = "partner_asks_to_wait"
+_BUDGET_SPENT: Final = "retry_budget_spent"
+_UNGRANTED: Final = timedelta(seconds=2)
 _UNREGISTERED: Final = timedelta(seconds=30)
 _UNDECIDED: Final = timedelta(seconds=1)
 """Until the next look at a leg of which nobody can say whether it may go, as the policy in force cannot be had."""
@@ -138,6 +140,9 @@ class LegAsking:
         if leg.deadline_at <= now:
             await self._settling.expire(WORKER, leg.transaction_id)
             return None
+        if leg.reason == _BUDGET_SPENT and not (await self.admission.may_return(leg.partner))[0]:
+            await self._let_go(leg, _UNGRANTED)
+            return None
         ends = asyncio.get_running_loop().time() + (leg.deadline_at - now).total_seconds()
         return Errand(search, leg, partner.entry, admitted.admission, ends)
 
@@ -201,12 +206,15 @@ class LegAsking:
             return False
         after, why = came.again_after, _TO_WAIT
         if after is None:
-            if not errand.trial or errand.leg.calls + came.calls >= errand.entry.limits.attempts:
+            if errand.leg.calls + came.calls >= errand.entry.limits.attempts:
                 return False
-            granted, pause = await self.admission.may_return(errand.entry.id)
-            if not granted:
+            granted, pause = False, timedelta()
+            if errand.trial:
+                granted, pause = await self.admission.may_return(errand.entry.id)
+            if not granted and not came.retry_after:
                 return False
-            after, why = max(pause.total_seconds(), came.retry_after), CIRCUIT_OPEN
+            # Where the partner itself asks to come again, the leg waits until the budget lets it.
+            after, why = max(pause.total_seconds(), came.retry_after), CIRCUIT_OPEN if granted else _BUDGET_SPENT
         if after >= errand.seconds_left:
             return False
         await self._let_go(errand.leg, timedelta(seconds=after), why)

@@ -11,7 +11,7 @@ from broker.audit.recorder import record
 from broker.kernel.clock import Clock
 from broker.kernel.ids import PartnerId, SearchId, is_opaque_id
 from broker.kernel.words import LegState
-from broker.partners.contract import RedeliveryAsked, StillPending, Submitted
+from broker.partners.contract import Answered, NoHit, RedeliveryAsked, StillPending, Submitted
 from broker.partners.dispatch import Dispatcher
 from broker.partners.rate import Rate, RateLimit
 from broker.partners.registry import Registry
@@ -59,7 +59,10 @@ class Callbacks:
         self._registry = registry
 
     async def take(self, partner_id: PartnerId, query: Mapping[str, str], body: bytes) -> Taken:
-        """Take an answer to the leg that the query names. Repeated and late ones change nothing."""
+        """Take an answer to the leg that the query names. Repeated ones change nothing.
+
+        One that comes after the leg's deadline is what the partner found, and is kept; after a cancellation it is not.
+        """
         partner = self._registry.find(partner_id)
         if partner is None:
             return Taken.UNKNOWN
@@ -72,7 +75,10 @@ class Callbacks:
         outcome = self._dispatcher.callback(partner_id, terms_of(search, leg, partner.entry), body, query)
         if isinstance(outcome, Submitted | StillPending | RedeliveryAsked):
             return Taken.NO_NEWS
-        await self._settling.settle(CALLBACK, leg.transaction_id, partner.entry, outcome)
+        late = leg.state.final
+        if late and (search.cancelled or not isinstance(outcome, Answered | NoHit)):
+            return Taken.NO_NEWS
+        await self._settling.settle(CALLBACK, leg.transaction_id, partner.entry, outcome, late=late)
         return Taken.TAKEN
 
     async def _waiting(
@@ -86,9 +92,9 @@ class Callbacks:
             await self._record(tx, partner_id, "unknown transaction")
             return Taken.UNKNOWN
         leg = held[1]
-        if leg.state.final:
+        if leg.state.final and (leg.state is not LegState.TIMED_OUT or leg.task_id is None):
             return Taken.NO_NEWS
-        if leg.state is not LegState.PENDING:
+        if leg.state not in (LegState.PENDING, LegState.TIMED_OUT):
             return Taken.NOT_YET
         if leg.task_id != query.get("taskId"):
             await self._record(tx, partner_id, "foreign task")

@@ -89,6 +89,11 @@ class Search(_Value):
     """The trace that it belongs to, so that its legs are seen in it; never shown to callers."""
 
     @property
+    def cancelled(self) -> bool:
+        """Whether its requester has cancelled what was open of it."""
+        return any(leg.state is LegState.CANCELLED for leg in self.legs)
+
+    @property
     def status(self) -> SearchStatus:
         """Follows from the legs: nothing else knows how far a search is."""
         states = [leg.state for leg in self.legs]

@@ -55,7 +55,7 @@ class SearchRun:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                busy = True
+                pause = _AFTER_TROUBLE.total_seconds()
                 try:
                     busy = await self.look()
                     if loop.time() - renewed >= _RENEW_SECONDS:
@@ -64,9 +64,10 @@ class SearchRun:
                     if busy and loop.time() - cleared >= _LEFT_BEHIND_SECONDS:
                         cleared = loop.time()
                         await self._asking.refuse_left_behind()
+                    pause = _LOOK_SECONDS if busy else _IDLE_SECONDS
                 except Exception:  # noqa: BLE001 - whatever it was, the next look must come
                     _log.exception("legs_not_looked_after")
-                await asyncio.sleep(_LOOK_SECONDS if busy else _IDLE_SECONDS)
+                await asyncio.sleep(pause)
         finally:
             await self.drain(_DRAIN_SECONDS)
 

@@ -103,17 +103,19 @@ class SearchService:
             return await LineRepository().read(tx)
 
     async def cancel(self, actor: Actor, search_id: str) -> Search:
-        """End every leg that has no answer yet. What a partner still sends for them is ignored."""
+        """End every leg that has no answer yet. What a partner still sends is ignored. Once more changes nothing."""
         async with self._work.begin() as tx:
             search = await self._searches.read(tx, search_id, AgencyId(actor.agency))
             if search is None:
                 raise NotFound
+            if search.cancelled:
+                return search
             now = await tx.clock()
             ended = 0
             for leg in sorted(search.legs, key=lambda one: one.transaction_id):
                 ended += await self._cancel_leg(tx, actor, leg, now)
             if not ended:
-                raise Conflict("every partner has answered already, so nothing is left to cancel")
+                raise Conflict("every leg of the search has ended, so nothing is left to cancel")
             await record(tx, SearchCancelled(actor=actor, search_id=search.id))
             search = await self._searches.read(tx, search_id, AgencyId(actor.agency))
             if search is None:

@@ -21,6 +21,8 @@ Ending = Answered | NoHit | Refused | Failed | TimedOut
 
 CIRCUIT_OPEN: Final = "circuit_open"
 """Why a leg waits, or ended unsent: its partner has not been answering anybody."""
+AFTER_THE_DEADLINE: Final = "after the deadline"
+"""How an answer came that the partner sent by itself when nobody waited for it any more."""
 _NO_LONGER: Final = "no_longer_agreed"
 _TOO_LATE: Final = "no answer before the deadline"
 
@@ -33,13 +35,18 @@ class Settling:
         self._searches = searches
         self._items = items
 
-    async def settle(self, actor: Actor, transaction_id: TransactionId, entry: PartnerEntry, outcome: Ending) -> None:
-        """Write what came of a leg."""
+    async def settle(
+        self, actor: Actor, transaction_id: TransactionId, entry: PartnerEntry, outcome: Ending, *, late: bool = False
+    ) -> None:
+        """Write what came of a leg; *late*: of one whose deadline has passed, too."""
         async with self._work.begin() as tx:
             held = await self._searches.hold_leg(tx, transaction_id)
-            if held is None or held[1].state.final:
+            if held is None:
                 return
             search_id, leg = held
+            after_deadline = late and leg.state is LegState.TIMED_OUT
+            if leg.state.final and not after_deadline:
+                return
             claimed = foreign_owner(entry, outcome)
             if claimed is not None and isinstance(outcome, Answered):
                 answer = outcome.model_dump_json().encode()
@@ -54,7 +61,8 @@ class Settling:
                     item, content = tag(search, leg, entry, outcome, await tx.clock())
                     await self._items.write(tx, item, content)
                     state = LegState.ANSWERED if item.candidates else LegState.NO_HIT
-                    await self._end(tx, actor, search_id, leg, state, None, item.id)
+                    reason = AFTER_THE_DEADLINE if after_deadline else None
+                    await self._end(tx, actor, search_id, leg, state, reason, item.id)
                 case Refused():
                     reason = f"partner_refused: {outcome.code.value}"
                     await self._end(tx, actor, search_id, leg, LegState.REFUSED, reason, None)

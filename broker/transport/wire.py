@@ -45,7 +45,9 @@ LONGEST_HELD: Final = 5.0
 """Seconds that a call waits here before it is repeated; whoever is to wait for longer is told to come back."""
 _BROKEN_STATUS: Final = frozenset({500, 502, 503, 504})
 _TRANSIENT_STATUS: Final = _BROKEN_STATUS | {429}
-_TRANSIENT_FAULT: Final = frozenset({WireFault.UNREACHABLE, WireFault.TIMED_OUT, WireFault.TRUNCATED})
+_TRANSIENT_FAULT: Final = frozenset(
+    {WireFault.UNREACHABLE, WireFault.UNTRUSTED, WireFault.TIMED_OUT, WireFault.TRUNCATED}
+)
 _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+")
 
 
@@ -293,7 +295,7 @@ class Wire:
         try:
             return await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
-            raise WireFailure(WireFault.UNREACHABLE) from error
+            raise WireFailure(WireFault.UNTRUSTED if _unverified(error) else WireFault.UNREACHABLE) from error
 
     def _url(self, path: str, query: Mapping[str, str] | None) -> httpx.URL:
         segments = path.split("/")
@@ -310,6 +312,12 @@ def _written(json: Json, body: Octets | None) -> Octets | None:
     if body is not None or json is None:
         return body
     return Octets(json_text.dumps(json, allow_nan=False).encode("utf-8"), JSON)
+
+
+def _unverified(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _passing(error: BaseException) -> bool:

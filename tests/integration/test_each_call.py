@@ -16,6 +16,7 @@ from broker.kernel.ids import AgencyId, PartnerId
 from broker.kernel.partner import Participation, PartnerEntry
 from broker.kernel.words import LegState
 from broker.partners.circuit import Circuit, CircuitState
+from broker.partners.retry_budget import RetryBudget
 from broker.policy.search_question import SearchRefusal, SearchRefusalCode
 from broker.search import admission
 from broker.search.admission import LegAdmission
@@ -59,6 +60,12 @@ async def set_circuit(made: Desk, circuit: Circuit) -> None:
     async with made.work.begin() as tx:
         line, _ = await LineRepository().hold_one(tx, PartnerId("p"))
         await LineRepository().write(tx, replace(line, circuit=circuit))
+
+
+async def set_budget(made: Desk, left: float) -> None:
+    async with made.work.begin() as tx:
+        line, now = await LineRepository().hold_one(tx, PartnerId("p"))
+        await LineRepository().write(tx, replace(line, budget=RetryBudget(left, now)))
 
 
 async def opened(made: Desk, *, again: timedelta = timedelta(), openings: int = 0) -> None:
@@ -229,6 +236,33 @@ def test_a_leg_has_no_more_calls_than_the_register_allows_however_often_it_comes
         assert leg.calls == len(partner.searches) == 3
 
     at_desk(fresh_postgres, tmp_path, test, entry("p", attempts=3))
+
+
+def test_who_asks_to_come_again_is_called_when_the_budget_lets_it(fresh_postgres: Database, tmp_path: Path) -> None:
+    async def test(made: Desk, partner: RawPartner) -> None:
+        asked: dict[str, int] = {}
+
+        async def act(one: Asked, writer: asyncio.StreamWriter) -> None:
+            asked[one.transaction] = asked.get(one.transaction, 0) + 1
+            if asked[one.transaction] == 1 and len(asked) == 1:
+                await set_budget(made, 0.0)
+                writer.write(reply({"code": 429, "message": "x"}, 429, headers={"Retry-After": "1"}))
+            else:
+                await SOUND(one, writer)
+
+        partner.act = act
+        async with serving(made.worker()):
+            search = await made.accept("p", seconds=30)
+            while (leg := await made.leg(search, "p")).reason is None:
+                await asyncio.sleep(0.05)
+            assert (leg.state, leg.reason) == (LegState.SENT, "retry_budget_spent")
+            await asyncio.sleep(3)
+            assert list(asked.values()) == [1]
+            await set_budget(made, 1.0)
+            leg = (await made.until(search)).legs[0]
+        assert (leg.state, leg.calls) == (LegState.ANSWERED, 2)
+
+    at_desk(fresh_postgres, tmp_path, test)
 
 
 async def restarted(made: Desk, partner: RawPartner) -> float:

@@ -15,7 +15,16 @@ from broker.kernel.ids import SearchId
 from broker.kernel.words import LegState
 from broker.transport import exchange
 from tests.support.desk import Desk, desk, entry, serving
-from tests.support.faulty_partner import ANSWERED, ERROR, FAULTS, Stage, faulty_partners, name_of, trust
+from tests.support.faulty_partner import (
+    ANSWERED,
+    ERROR,
+    FAULTS,
+    Stage,
+    faulty_partners,
+    name_of,
+    served_with,
+    trust,
+)
 from tests.support.figures import keep
 from tests.support.postgres import Database
 from tests.support.raw_partner import RawPartner, raw_partner
@@ -154,20 +163,28 @@ def test_every_fault_twice_ends_typed_in_time_and_alone(fresh_postgres: Database
     assert set(FAULTS["callback twice"].statuses) == {204}
 
 
-def test_the_control_is_answered_over_tls(fresh_postgres: Database, tmp_path: Path) -> None:
-    """The certificates above are refused for what is wrong with them, and not because none is taken."""
-
-    async def test() -> LegState:
-        from tests.support.faulty_partner import _served_with
-
+@pytest.mark.parametrize(
+    ("certificate", "state", "reason"),
+    [
+        ("sound", LegState.ANSWERED, None),
+        ("expired", LegState.PARTNER_ERROR, "untrusted"),
+        ("wrong host", LegState.PARTNER_ERROR, "untrusted"),
+        ("unknown authority", LegState.PARTNER_ERROR, "untrusted"),
+    ],
+)
+def test_a_certificate_is_believed_or_it_is_said_that_it_is_not(
+    fresh_postgres: Database, tmp_path: Path, certificate: str, state: LegState, reason: str | None
+) -> None:
+    async def test() -> tuple[LegState, str | None]:
         async with (
-            raw_partner(tls=_served_with("sound")) as partner,
+            raw_partner(tls=served_with(certificate)) as partner,
             desk(fresh_postgres, tmp_path, {"p": partner.url}, trust=trust()) as made,
             serving(made.worker()),
         ):
-            return (await made.until(await made.accept("p"))).legs[0].state
+            leg = (await made.until(await made.accept("p"))).legs[0]
+            return leg.state, leg.reason
 
-    assert asyncio.run(test()) is LegState.ANSWERED
+    assert asyncio.run(test()) == (state, reason)
 
 
 @pytest.mark.deep

@@ -3,13 +3,15 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broker.kernel.words import LegState
+from broker.kernel.errors import Conflict
+from broker.kernel.words import LegState, SearchStatus
 from broker.search import callbacks as callbacks_module
 from broker.search import leases
 from broker.search.callbacks import Taken
@@ -172,6 +174,72 @@ def test_a_cancelled_search_hangs_up_on_its_partners(fresh_postgres: Database, t
     at_desk(fresh_postgres, tmp_path, test)
 
 
+def test_a_search_that_was_cancelled_can_be_cancelled_again_and_one_that_ended_cannot(
+    fresh_postgres: Database, tmp_path: Path
+) -> None:
+    async def test(made: Desk, partner: RawPartner) -> None:
+        partner.act = Later(PENDING)
+        service = SearchService(made.work, made.searches, None, made.clock)  # type: ignore[arg-type]
+        async with serving(made.worker()):
+            search = await made.accept("p", "beside", seconds=60)
+            await made.until(search, LegState.PENDING, partner="p")
+            await made.until(search, partner="beside")
+            assert await service.cancel(ANALYST, search) == await service.cancel(ANALYST, search)
+            ended = await made.accept("beside")
+            await made.until(ended)
+        with pytest.raises(Conflict, match="has ended"):
+            await service.cancel(ANALYST, ended)
+
+    at_desk(fresh_postgres, tmp_path, test)
+
+
+def test_what_a_partner_sends_after_the_deadline_is_kept_once(fresh_postgres: Database, tmp_path: Path) -> None:
+    async def test(made: Desk, partner: RawPartner) -> None:
+        partner.act = Later(PENDING)
+        async with serving(made.worker()):
+            search = await made.accept("p", seconds=1.5)
+            ended = await made.until(search)
+        [leg] = ended.legs
+        assert (leg.state, ended.status) == (LegState.TIMED_OUT, SearchStatus.INCOMPLETE)
+        query = {"transactionId": leg.transaction_id, "taskId": TASK}
+        take = partial(made.callbacks().take, leg.partner)
+        assert await take({**query, "taskId": "another"}, b"[]") is Taken.UNKNOWN
+        assert await take(query, b"[") is Taken.NO_NEWS
+        assert (await made.leg(search, "p")).state is LegState.TIMED_OUT
+        assert await take(query, json.dumps([candidate()]).encode()) is Taken.TAKEN
+        assert await take(query, b"[]") is Taken.NO_NEWS
+        now = await made.read(search)
+        assert (now.status, now.legs[0].state) == (SearchStatus.COMPLETE, LegState.ANSWERED)
+        assert now.legs[0].reason == "after the deadline"
+        assert now.legs[0].item_id is not None
+
+    at_desk(fresh_postgres, tmp_path, test)
+
+
+def test_what_a_partner_sends_after_the_deadline_of_a_cancelled_search_is_not(
+    fresh_postgres: Database, tmp_path: Path
+) -> None:
+    async def test(made: Desk, partner: RawPartner) -> None:
+        partner.act = Later(PENDING)
+        service = SearchService(made.work, made.searches, None, made.clock)  # type: ignore[arg-type]
+        async with serving(made.worker()):
+            search = await made.accept("p", seconds=1.5)
+            leg = (await made.until(search)).legs[0]
+        query = {"transactionId": leg.transaction_id, "taskId": TASK}
+        async with made.work.begin() as tx:
+            await tx.write(
+                "INSERT INTO search_leg (transaction_id, search_id, partner, state, refusals, calls, polls,"
+                " requested_at, deadline_at, due_at) SELECT 'txn_other', search_id, 'q', 'pending', refusals, 1, 0,"
+                " requested_at, deadline_at, due_at FROM search_leg WHERE transaction_id = %s",
+                (leg.transaction_id,),
+            )
+        await service.cancel(ANALYST, search)
+        assert await made.callbacks().take(leg.partner, query, json.dumps([candidate()]).encode()) is Taken.NO_NEWS
+        assert (await made.leg(search, "p")).state is LegState.TIMED_OUT
+
+    at_desk(fresh_postgres, tmp_path, test)
+
+
 async def answered_after_cancelling(made: Desk, partner: RawPartner) -> tuple[Taken, LegState]:
     """A partner's own late answer to a leg that its requester has cancelled."""
     partner.act = Later(PENDING)
@@ -195,7 +263,8 @@ def test_traitor_that_takes_an_answer_after_the_cancellation_is_caught(
     async def any_state(self: Any, tx: Any, partner_id: Any, query: Any) -> Any:
         return await self._searches.hold_leg(tx, query["transactionId"])
 
-    async def whatever(self: Settling, actor: Any, transaction_id: Any, entry: Any, outcome: Any) -> None:
+    async def whatever(self: Settling, actor: Any, transaction_id: Any, entry: Any, outcome: Any, late: bool) -> None:
+        del late
         async with self._work.begin() as tx:
             held = await self._searches.hold_leg(tx, transaction_id)
             assert held is not None

@@ -157,7 +157,7 @@ def trust() -> ssl.SSLContext:
     return context
 
 
-def _served_with(name: str) -> ssl.SSLContext:
+def served_with(name: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     _certificates()[name][1].configure_cert(context)
     return context
@@ -260,6 +260,6 @@ async def faulty_partners(stage: Stage, beside: RawPartner) -> AsyncIterator[dic
                     found[name] = f"http://127.0.0.1:{taken.getsockname()[1]}"
                 continue
             act = fault.act or _calling_back(name, fault, stage, Strangers())
-            tls = _served_with(fault.tls) if fault.tls else None
+            tls = served_with(fault.tls) if fault.tls else None
             found[name] = await open_partners.enter_async_context(raw_partner(act, tls))
         yield found

@@ -18,7 +18,9 @@ _ONCE: Final = ("transactionId", "taskId")
 
 @router.post("/{partner}", status_code=204)
 async def take_callback(partner: str, request: Request, held: ServicesDep) -> Response:
-    """An answer to a leg that waits for one. Repeated and late answers are taken as no news."""
+    """An answer to a leg that was submitted. Repeated answers, and answers after a cancellation, are taken as no news; one that
+    comes after the leg's deadline is kept, and the leg is `answered` or `no_hit` with the reason `after the deadline`.
+    """
     known = held.registry.find(partner)
     body = await request.body()
     raw = request.scope["raw_path"].decode("ascii", "replace")
