@@ -140,12 +140,16 @@ def test_a_callback_that_lies_about_the_owner_is_quarantined_too(uneasy: World, 
     }
 
 
-def test_a_callback_that_comes_too_late_changes_nothing(uneasy: World, fake: FakePartner) -> None:
+def test_a_callback_that_comes_after_the_deadline_is_kept_and_says_so(uneasy: World, fake: FakePartner) -> None:
     search, transaction = pending(uneasy, fake, seconds=3)
-    ended = uneasy.finished(search)["legs"][0]
-    assert (ended["state"], ended["item"]) == ("timed_out", None)
-    assert deliver(uneasy, transaction).status_code == 204
-    assert leg(uneasy, search) == ended
+    ended = uneasy.finished(search)
+    assert (ended["status"], ended["legs"][0]["state"], ended["legs"][0]["item"]) == ("incomplete", "timed_out", None)
+    assert [deliver(uneasy, transaction).status_code for _ in range(2)] == [204, 204]
+    late = uneasy.finished(search)
+    assert (late["status"], late["missing"]) == ("complete", [])
+    assert (late["legs"][0]["state"], late["legs"][0]["reason"]) == ("answered", "after the deadline")
+    item = answered(uneasy.analyst.get(f"/v1/items/{late['legs'][0]['item']}"), 200)
+    assert item["owners"] == ["CBP"]
 
 
 def test_a_partner_that_answers_by_callback_only_is_heard(uneasy: World) -> None:
