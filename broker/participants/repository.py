@@ -33,6 +33,12 @@ async def enrolled(tx: Transaction, partner: str, reference: str) -> bool:
     return found.first() is not None
 
 
+async def ever_enrolled(tx: Transaction, partners: Collection[str]) -> bool:
+    """Whether anybody was ever enrolled with one of these partners. Enrolments end, and are never deleted."""
+    found = await tx.execute(select(_PARTICIPANTS.c.id).where(_PARTICIPANTS.c.partner.in_(sorted(partners))).limit(1))
+    return found.first() is not None
+
+
 async def accept(tx: Transaction, participant: ParticipantId, acceptance: Acceptance) -> None:
     """Write an acceptance."""
     await tx.execute(insert(_ACCEPTANCES).values(participant_id=participant, **acceptance.model_dump(mode="python")))
