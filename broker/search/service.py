@@ -63,6 +63,8 @@ class SearchService:
             if case.status is not CaseStatus.OPEN:
                 raise Conflict("the case is closed; open one before searching")
             participant = await find_participant(tx, AgencyId(actor.agency), terms.participant or "", lock=True)
+            if participant is not None and participant.partner not in standing.partners:
+                participant = None  # Not theirs to know, so it is as if there were none.
             search = self._accept(actor, standing, _naming(terms, participant), policy, participant)
             await self._searches.add(
                 tx,

@@ -123,6 +123,17 @@ def test_the_owner_s_officer_looks_at_what_is_its_own(postgres: Database, tmp_pa
     at_the_edge(postgres, tmp_path, test)
 
 
+def test_a_search_that_names_nobody_is_the_whole_component_s(postgres: Database, tmp_path: Path) -> None:
+    async def test(place: Edge, seen: Verified) -> None:
+        eve = place.token("ICE-ERO", "analyst", sub="eve", enrolled=["cbp-atsp"])
+        terms = search_terms(seen.case, [CHECKIN], purpose="supervision_check_in", predicate="assessment")
+        asked = {**terms, "participant": seen.participant}
+        own = (await place.search(eve, asked, small_jpeg()))["id"]
+        assert (await place.call(eve, "GET", f"/v1/searches/{own}")).status_code == 200, "it has named nobody to her"
+
+    at_the_edge(postgres, tmp_path, test)
+
+
 def test_who_is_enrolled_no_longer_has_no_answer_repeated(postgres: Database, tmp_path: Path) -> None:
     async def test(place: Edge, seen: Verified) -> None:
         terms = search_terms(seen.case, [CHECKIN], purpose="supervision_check_in", predicate="assessment")

@@ -19,6 +19,7 @@ from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind
 from broker.oversight.reports import Reports
 from broker.participants.model import Participant
 from broker.participants.service import ParticipantService
+from broker.policy.search_question import Enrolment, SearchQuestion
 from broker.search import rules as search_rules
 from broker.search.handover import HandOvers
 from broker.search.model import CallerStanding, ProbeTerms, Search, SearchTerms
@@ -28,6 +29,7 @@ from broker.search.repository import SearchRepository
 from broker.search.service import SearchService
 from broker.storage.sealing import Sealer
 from tests.support.postgres import Database
+from tests.support.traitors import assert_caught
 from tests.support.workplace import OUTER_KEY, Workplace, workplace
 
 NAME = "contractor-checkin"
@@ -66,7 +68,12 @@ class Office:
         return await self.participants.accept(ANALYST, KNOWS, self.partners, participant.id, version, now)
 
     async def searched(
-        self, participant: str | None, *partners: str, actor: Actor = ANALYST, case: CaseId | None = None
+        self,
+        participant: str | None,
+        *partners: str,
+        actor: Actor = ANALYST,
+        case: CaseId | None = None,
+        known: frozenset[str] = KNOWS,
     ) -> Search:
         terms = SearchTerms(
             case_id=case or self.case,
@@ -89,7 +96,7 @@ class Office:
             max_candidates=2,
             deadline_seconds=30,
         )
-        standing = CallerStanding(training_valid=True, partners=KNOWS | {"cbp-atsp"})
+        standing = CallerStanding(training_valid=True, partners=known | {"cbp-atsp"})
         key = secrets.token_hex(8)
         probe = draw_anew(hit_probe(0))
         return await self.searches.submit(actor, standing, terms, probe, self.place.policy, key, key)
@@ -173,6 +180,32 @@ def test_another_component_s_participant_looks_like_none(postgres: Database) -> 
         assert theirs.terms.participant_reference is None
 
     in_office(postgres, act)
+
+
+def test_who_is_not_enrolled_hears_the_same_of_every_participant(postgres: Database) -> None:
+    async def act(office: Office) -> None:
+        ended = await office.enrolled()
+        await office.participants.end(ANALYST, KNOWS, office.partners, ended.id, "released")
+        accepted, waiting = await office.enrolled(), await office.enrolled(accepted=False)
+        for named in (accepted.id, waiting.id, ended.id, "par_" + "a" * 26, None):
+            search = await office.searched(named, NAME, "cbp-atsp", known=frozenset())
+            assert reasons(search) == {"not_enrolled"}
+            assert search.terms.participant_reference is None
+            assert ("participant_not_taken" in reasons(search, "cbp-atsp")) is (named is not None)
+
+    in_office(postgres, act)
+
+
+def test_traitor_that_asks_the_register_for_everybody_is_caught(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = search_rules._about_participant
+
+    def for_everybody(policy: Any, question: SearchQuestion, *about: Any) -> Any:
+        return honest(policy, question.model_copy(update={"enrolled": Enrolment.YES}), *about)
+
+    monkeypatch.setattr(search_rules, "_about_participant", for_everybody)
+    assert_caught(test_who_is_not_enrolled_hears_the_same_of_every_participant, postgres)
 
 
 def test_a_partner_that_searches_galleries_takes_no_participant(postgres: Database) -> None:
