@@ -43,9 +43,8 @@ class ParticipantService:
             acceptances=(),
         )
         async with self._work.begin() as tx:
-            if await repository.enrolled(tx, entry.id, reference):
+            if not await repository.add(tx, participant):
                 raise Conflict("somebody is enrolled under that reference already")
-            await repository.add(tx, participant)
             await record(tx, ParticipantEnrolled(actor=actor, participant_id=participant.id, partner=entry.id))
         return participant
 

@@ -30,7 +30,7 @@ from broker.search.service import SearchService
 from broker.storage.sealing import Sealer
 from tests.support.postgres import Database
 from tests.support.traitors import assert_caught
-from tests.support.workplace import OUTER_KEY, Workplace, workplace
+from tests.support.workplace import OUTER_KEY, Workplace, everyone_at_once, workplace
 
 NAME = "contractor-checkin"
 ANALYST = Actor(sub="erin", agency="ICE-ERO", roles=("analyst",))
@@ -257,6 +257,16 @@ def test_nothing_is_enrolled_accepted_or_ended_twice(postgres: Database) -> None
             await people.end(ANALYST, KNOWS, partners, participant.id, "released")
         again = await people.enrol(ANALYST, KNOWS, partners, NAME, participant.reference)
         assert (again.id != participant.id, again.acceptances) == (True, ())
+
+    in_office(postgres, act)
+
+
+def test_of_many_who_enrol_somebody_at_once_one_does_and_the_others_hear_why_not(postgres: Database) -> None:
+    async def act(office: Office) -> None:
+        reference = f"P-{secrets.token_hex(4)}"
+        enrol = office.participants.enrol
+        came = await everyone_at_once(*(enrol(ANALYST, KNOWS, office.partners, NAME, reference) for _ in range(8)))
+        assert sorted(type(one).__name__ for one in came) == ["Conflict"] * 7 + ["Participant"]
 
     in_office(postgres, act)
 
