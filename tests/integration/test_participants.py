@@ -240,6 +240,24 @@ def test_only_who_must_know_learns_of_a_participant(postgres: Database) -> None:
     in_office(postgres, act)
 
 
+def test_terms_are_accepted_from_the_enrolment_on_and_not_in_the_future(postgres: Database) -> None:
+    async def act(office: Office) -> None:
+        first = await office.enrolled()
+        await office.participants.end(ANALYST, KNOWS, office.partners, first.id, "released")
+        again = await office.participants.enrol(ANALYST, KNOWS, office.partners, NAME, first.reference)
+        earlier = (first.acceptances[0].accepted_at, again.enrolled_at - timedelta(microseconds=1))
+        for at in (*earlier, datetime(1901, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(hours=1)):
+            with pytest.raises(Invalid) as caught:
+                await office.participants.accept(ANALYST, KNOWS, office.partners, again.id, "2026-1", at)
+            assert caught.value.pointer == "/accepted_at"
+        assert reasons(await office.searched(again.id)) == {"terms_not_accepted"}
+        at = again.enrolled_at
+        await office.participants.accept(ANALYST, KNOWS, office.partners, again.id, "2026-1", at)
+        assert reasons(await office.searched(again.id)) == set()
+
+    in_office(postgres, act)
+
+
 def test_nothing_is_enrolled_accepted_or_ended_twice(postgres: Database) -> None:
     async def act(office: Office) -> None:
         people, partners = office.participants, office.partners
@@ -248,10 +266,6 @@ def test_nothing_is_enrolled_accepted_or_ended_twice(postgres: Database) -> None
             await people.enrol(ANALYST, KNOWS, partners, NAME, participant.reference)
         with pytest.raises(Conflict):
             await office.accepted(participant)
-        later = datetime.now(UTC) + timedelta(hours=1)
-        waiting = await office.enrolled(accepted=False)
-        with pytest.raises(Invalid):
-            await people.accept(ANALYST, KNOWS, partners, waiting.id, "2026-1", later)
         await people.end(ANALYST, KNOWS, partners, participant.id, "released")
         with pytest.raises(Conflict):
             await people.end(ANALYST, KNOWS, partners, participant.id, "released")
