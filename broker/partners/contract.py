@@ -171,6 +171,9 @@ class Answered(_Value):
 class NoHit(_Value):
     """The partner searched and found nobody."""
 
+    claimed_owner: Word | None = None
+    """Whose answer the partner itself says this is, where its protocol says so of the whole. A claim, as in `Handling`."""
+
 
 class Submitted(_Value):
     """The partner took the search and will answer later, to a poll or by a callback."""

@@ -43,7 +43,7 @@ class Settling:
                 return
             search_id, leg = held
             claimed = foreign_owner(entry, outcome)
-            if claimed is not None and isinstance(outcome, Answered):
+            if claimed is not None and isinstance(outcome, Answered | NoHit):
                 answer = outcome.model_dump_json().encode()
                 await self._searches.quarantine(tx, leg, self._clock.now(), claimed, answer)
                 await self._end(tx, actor, search_id, leg, LegState.QUARANTINED, "foreign_owner_claimed", None)

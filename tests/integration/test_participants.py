@@ -5,13 +5,14 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from adapters.faces.samples import hit_probe
-from broker.audit.events import Actor
+from broker.audit.events import Actor, service_actor
 from broker.kernel.clock import SystemClock
 from broker.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from broker.kernel.ids import CaseId, ParticipantId, PartnerId, PurposeId
@@ -19,6 +20,7 @@ from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind
 from broker.oversight.reports import Reports
 from broker.participants.model import Participant
 from broker.participants.service import ParticipantService
+from broker.partners.contract import NoHit
 from broker.policy.search_question import Enrolment, SearchQuestion
 from broker.search import rules as search_rules
 from broker.search.handover import HandOvers
@@ -28,9 +30,10 @@ from broker.search.probe import draw_anew
 from broker.search.repository import SearchRepository
 from broker.search.service import SearchService
 from broker.storage.sealing import Sealer
+from tests.support.desk import desk
 from tests.support.postgres import Database
 from tests.support.traitors import assert_caught
-from tests.support.workplace import OUTER_KEY, Workplace, everyone_at_once, workplace
+from tests.support.workplace import OUTER_KEY, Workplace, everyone_at_once, shipped_policies, workplace
 
 NAME = "contractor-checkin"
 ANALYST = Actor(sub="erin", agency="ICE-ERO", roles=("analyst",))
@@ -206,6 +209,22 @@ def test_traitor_that_asks_the_register_for_everybody_is_caught(
 
     monkeypatch.setattr(search_rules, "_about_participant", for_everybody)
     assert_caught(test_who_is_not_enrolled_hears_the_same_of_every_participant, postgres)
+
+
+def test_no_hit_that_is_claimed_for_another_owner_is_quarantined(postgres: Database, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with desk(postgres, tmp_path, {NAME: "http://127.0.0.1:9"}) as made:
+            register = {one.id: one for one in shipped_policies().current.bundle.partners}
+            ends = {"DOS": LegState.QUARANTINED, "CONTRACTOR-EX": LegState.NO_HIT, None: LegState.NO_HIT}
+            for owner, state in ends.items():
+                search = await made.accept(NAME)
+                leg = await made.leg(search, NAME)
+                outcome = NoHit(claimed_owner=owner)
+                await made.settling.settle(service_actor("worker"), leg.transaction_id, register[leg.partner], outcome)
+                ended = await made.leg(search, NAME)
+                assert (ended.state, ended.item_id is None) == (state, state is LegState.QUARANTINED)
+
+    asyncio.run(run())
 
 
 def test_a_partner_that_searches_galleries_takes_no_participant(postgres: Database) -> None:
