@@ -168,7 +168,8 @@ def refusals_document(refusals: Iterable[SearchRefusal]) -> list[dict[str, Any]]
 def _known_to(reader: Actor) -> ColumnElement[bool]:
     """The searches of the reader's component, less those about a participant who is not for the reader to know.
 
-    Whose participant it is stands in the register of participants: what a search names and is not there is nobody.
+    With which partner the participant is enrolled stands in the register of participants. What is not found there is shown
+    to nobody.
     """
     of_partner = select(_PARTICIPANTS.c.partner).where(_PARTICIPANTS.c.id == _SEARCHES.c.terms["participant"].astext)
     about_nobody = _SEARCHES.c.terms["participant_reference"].astext.is_(None)
