@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from fastapi import FastAPI
 
@@ -32,10 +31,9 @@ from broker.api.routes import (
     verifications,
 )
 from broker.api.traced import Traced
+from broker.kernel.partner import MOST_REPLY_BYTES
 from broker.settings import Settings
 from broker.wiring.api import api_services
-
-_ORDINARY_BODY: Final = 1_000_000
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -87,6 +85,6 @@ def bare_app() -> FastAPI:
     for module in (*modules, notifications, service, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(Traced)
-    app.add_middleware(BodyLimit, ordinary=_ORDINARY_BODY, with_probe=BODY_BYTES)
+    app.add_middleware(BodyLimit, with_probe=BODY_BYTES, callback=MOST_REPLY_BYTES)
     describe(app)
     return app

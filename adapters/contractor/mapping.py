@@ -55,12 +55,11 @@ def read_verdict(reply: WireReply, order: OrderTerms) -> Outcome:
     if not isinstance(said, dict) or said.keys() != _MEMBERS:
         return MALFORMED
     about = (said["reference"], said["participant"]) == (order.transaction_id, order.participant)
-    if about and said["verdict"] == "no_match":
-        return NoHit()
-    return _match(said) if about and said["verdict"] == "match" else MALFORMED
+    return _verdict(said) if about else MALFORMED
 
 
-def _match(said: dict[str, Json]) -> Outcome:
+def _verdict(said: dict[str, Json]) -> Outcome:
+    # Both verdicts have the same members, so they are held to the same form.
     try:
         handling = Handling.model_validate({"owner": said["owner"], "source_reference": said["participant"]})
         candidate = ReportedCandidate.model_validate(
@@ -68,7 +67,13 @@ def _match(said: dict[str, Json]) -> Outcome:
         )
     except ValidationError:
         return MALFORMED
-    return Answered(candidates=(candidate,))
+    match said["verdict"]:
+        case "match":
+            return Answered(candidates=(candidate,))
+        case "no_match":
+            return NoHit(claimed_owner=handling.owner)
+        case _:
+            return MALFORMED
 
 
 def _names(value: Json) -> Iterator[str]:

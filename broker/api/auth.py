@@ -50,7 +50,12 @@ class Caller(BaseModel):
     @property
     def actor(self) -> Actor:
         """The caller as the audit names them."""
-        return Actor(sub=self.sub, agency=self.agency, roles=tuple(sorted({role.value for role in self.roles})))
+        return Actor(
+            sub=self.sub,
+            agency=self.agency,
+            roles=tuple(sorted({role.value for role in self.roles})),
+            enrolled=tuple(sorted(set(self.partners))),
+        )
 
     def seconds_left(self, now: datetime) -> float:
         """How long the token is still taken, so that a stream can end with it."""

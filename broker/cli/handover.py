@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from broker.cli.connect import connected
-from broker.kernel.errors import ConfigurationError
-from broker.settings import Settings, load_settings
+from broker.kernel.errors import ConfigurationError, NotFound
+from broker.settings import load_settings
 
 if TYPE_CHECKING:
-    from broker.kernel.partner import PartnerEntry
     from broker.search.handover import Due
 
 
@@ -26,14 +25,15 @@ def command(
     """List, as JSON, what has to be handed over at a contract's end; record the hand-over. Nothing is deleted."""
     if (received_by is None) is not (receipt is None):
         raise ConfigurationError("--received-by and --receipt are given together")
-    settings = load_settings()
-    entry = _entry(settings, partner)
-    with connected(settings) as endpoint:
-        due = asyncio.run(_run(endpoint.app_url, entry, received_by, receipt))
+    with connected(load_settings()) as endpoint:
+        try:
+            due = asyncio.run(_run(endpoint.app_url, partner, received_by, receipt))
+        except NotFound:
+            raise ConfigurationError(f"{partner!r} is no partner that verifies participants, and never was") from None
     answer = {
         "partner": due.partner,
         "agreement": due.agreement,
-        "contract_until": entry.agreement.valid_until.isoformat(),
+        "contract_until": due.contract_until.isoformat(),
         "contract_ended": due.contract_ended,
         "participants": due.participants,
         "items": list(due.items),
@@ -42,16 +42,7 @@ def command(
     typer.echo(json.dumps(answer, indent=2))
 
 
-def _entry(settings: Settings, partner: str) -> "PartnerEntry":
-    from broker.policy.source import load
-
-    found = next((one for one in load(settings.policies).partners if one.id == partner), None)
-    if found is None or found.participation is None:
-        raise ConfigurationError(f"{partner!r} is no partner that verifies participants")
-    return found
-
-
-async def _run(url: str, entry: "PartnerEntry", received_by: str | None, receipt: str | None) -> "Due":
+async def _run(url: str, partner: str, received_by: str | None, receipt: str | None) -> "Due":
     from broker.audit.events import Actor
     from broker.kernel.clock import SystemClock
     from broker.search.handover import HandOvers
@@ -62,8 +53,8 @@ async def _run(url: str, entry: "PartnerEntry", received_by: str | None, receipt
     try:
         hand_overs = HandOvers(UnitOfWork(engine), SystemClock())
         if received_by is None or receipt is None:
-            return await hand_overs.due(entry)
+            return await hand_overs.due(partner)
         actor = Actor(sub=f"operator:{getpass.getuser()}", agency="broker", kind="service")
-        return await hand_overs.record(actor, entry, received_by, receipt)
+        return await hand_overs.record(actor, partner, received_by, receipt)
     finally:
         await engine.dispose()

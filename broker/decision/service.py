@@ -18,10 +18,11 @@ from broker.items.excerpt import excerpt
 from broker.items.handing_out import hand_out
 from broker.items.model import Content, Item, Source
 from broker.items.projection import all_resolve
-from broker.items.reader import Confirmations, ReviewGaps
+from broker.items.reader import Confirmations, ReviewGaps, Stored
 from broker.kernel.errors import Invalid
 from broker.kernel.ids import AgencyId, CaseId, GrantId, ItemId, PurposeId, ReleaseId
 from broker.kernel.words import Action, ReasonCode, Role
+from broker.policy.snapshot import PolicySnapshot
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 __all__ = ["Ancestry", "Asked", "DecisionService", "Judgement", "Released", "Wish"]
@@ -139,9 +140,8 @@ class DecisionService:
         something of it, or asking about it. To look at, it has its copy.
         """
         policy = await self._loader.policy(tx, lock=True)
-        stored = await self._loader.item(tx, item_id, lock=True)
+        stored = await self._known(tx, actor, item_id, policy, channel, lock=True)
         if stored is None:
-            await record_unknown(tx, actor, channel)
             return None
         look = await self._sight.look(tx, actor, stored, policy, lock=True, copies=copies)
         judgement = look.judgement
@@ -155,7 +155,7 @@ class DecisionService:
     async def may_look(self, tx: Transaction, actor: Actor, item_id: str) -> bool:
         """Whether the actor may view an item, to tell how much may be said of it. Nothing is handed out or recorded."""
         policy = await self._loader.policy(tx, lock=False)
-        stored = await self._loader.item(tx, item_id, lock=False)
+        stored = await self._known(tx, actor, item_id, policy, None, lock=False)
         if stored is None or not _may_look(actor, stored.item):
             return False
         return bool((await self._sight.look(tx, actor, stored, policy, lock=False, copies=False)).judgement.outcome)
@@ -236,7 +236,7 @@ class DecisionService:
         made the release may not come any more to what the copy was made of.
         """
         policy = await self._loader.policy(tx, lock=True)
-        stored = await self._loader.item(tx, item_id, lock=True)
+        stored = await self._known(tx, actor, item_id, policy, "package", lock=True)
         if stored is None:
             return None
         # It was made, so its fields led somewhere, and a content never changes.
@@ -255,6 +255,29 @@ class DecisionService:
         await record_judgement(tx, actor, judgement, "package", release)
         return judgement
 
+    async def _known(
+        self,
+        tx: Transaction,
+        actor: Actor,
+        item_id: str,
+        policy: PolicySnapshot | None,
+        channel: Channel | None,
+        *,
+        lock: bool,
+    ) -> Stored | None:
+        """The item, if there is one that the actor may know of. If there is not, that goes on record for the channel."""
+        stored = await self._loader.item(tx, item_id, lock=lock)
+        if stored is None:
+            if channel is not None:
+                await record_unknown(tx, actor, channel)
+            return None
+        withheld = await self._sight.withheld(tx, actor, stored, policy)
+        if withheld is None:
+            return stored
+        if channel is not None:
+            await record_judgement(tx, actor, withheld, channel)
+        return None
+
     async def _ask(
         self,
         tx: Transaction,
@@ -267,9 +290,8 @@ class DecisionService:
         release: ReleaseId | None = None,
     ) -> Asked | None:
         policy = await self._loader.policy(tx, lock=lock)
-        stored = await self._loader.item(tx, item_id, lock=lock)
+        stored = await self._known(tx, actor, item_id, policy, channel, lock=lock)
         if stored is None:
-            await record_unknown(tx, actor, channel)
             return None
         asker = AgencyId(actor.agency)
         first = _wish_question(asker, stored.item, wish, 1, resolved=True)

@@ -18,6 +18,7 @@ from broker.decision.holding import Holding, Holdings
 from broker.decision.journal import Judgement, record_judgement
 from broker.decision.loader import Loader
 from broker.decision.model import Decision, Deny, Permit, Question, Reason, broken
+from broker.decision.need_to_know import may_know
 from broker.items.model import Item
 from broker.items.reader import Stored
 from broker.kernel.ids import AgencyId, DecisionId, GrantId, ItemId, ReleaseId, new_id
@@ -28,6 +29,7 @@ from broker.storage.unit_of_work import Transaction
 
 _log = structlog.get_logger(__name__)
 _UNJUDGED: Final = "the policy in force is not loaded here; try again, or ask the operators"
+_NO_POLICY: Final = "unavailable"
 _NOT_ASKED_FOR: Final = Deny(
     reasons=(
         Reason(
@@ -35,6 +37,18 @@ _NOT_ASKED_FOR: Final = Deny(
             owner=None,
             rule=None,
             detail="another component has written this; to have asked for what it is made of does not open it",
+        ),
+    ),
+    missing=(),
+)
+
+_NOT_TO_KNOW: Final = Deny(
+    reasons=(
+        Reason(
+            code=ReasonCode.POLICY_FORBIDS,
+            owner=None,
+            rule=None,
+            detail="only who is enrolled for the partner may know what it said of a participant",
         ),
     ),
     missing=(),
@@ -72,6 +86,16 @@ class Sight:
         self._loader = loader
         self._holdings = holdings
 
+    async def withheld(
+        self, tx: Transaction, actor: Actor, stored: Stored, policy: PolicySnapshot | None
+    ) -> Judgement | None:
+        """The refusal for somebody who may not know of the item; None for everybody else, whatever else is asked then."""
+        if await may_know(tx, actor, stored.item, policy):
+            return None
+        digest = policy.bundle.digest if policy is not None else _NO_POLICY
+        question = view_question(actor, stored.item)
+        return Judgement(DecisionId(new_id("dec")), _NOT_TO_KNOW, question, stored.item, digest, await tx.clock())
+
     async def judge(  # each is a separate circumstance of the decision
         self,
         tx: Transaction,
@@ -92,7 +116,7 @@ class Sight:
         """
         if policy is None:
             outcome: Decision = broken(_UNJUDGED)
-            digest, at = "unavailable", await tx.clock()
+            digest, at = _NO_POLICY, await tx.clock()
         else:
             facts = await self._loader.facts(
                 tx, question, stored, policy, lock=lock, for_use=for_use, already_counted=counted or frozenset()

@@ -2,10 +2,14 @@
 
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 from broker.kernel.ids import AgencyId, PartnerId, PurposeId
+
+MOST_REPLY_BYTES: Final = 50_000_000
+"""The most that the register may let one answer be long."""
 
 
 class Agreement(BaseModel):
@@ -29,7 +33,8 @@ class Limits(BaseModel):
     """One whole exchange, connect to last byte."""
     answer_seconds: float | None = Field(default=None, gt=0, le=604_800)
     """A deadline of its own for the legs of a partner that takes long; unset, the search's deadline rules."""
-    reply_bytes: int = Field(default=1_000_000, gt=0, le=50_000_000)
+    reply_bytes: int = Field(default=1_000_000, gt=0, le=MOST_REPLY_BYTES)
+    """The longest answer that is read, as a reply or as a callback."""
     attempts: int = Field(default=3, ge=1, le=10)
     """Calls that may be made for one search, the first one included; repeated ones also need the partner's budget."""
     concurrent: int = Field(default=16, ge=1, le=1000)

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from broker.kernel.ids import AgencyId, ParticipantId
 from broker.participants.model import Acceptance, Participant
@@ -16,20 +17,20 @@ _PARTICIPANTS = table(ParticipantRow)
 _ACCEPTANCES = table(AcceptanceRow)
 
 
-async def add(tx: Transaction, participant: Participant) -> None:
-    """Write a fresh enrolment."""
-    await tx.execute(insert(_PARTICIPANTS).values(**participant.model_dump(mode="python", exclude={"acceptances"})))
+async def add(tx: Transaction, participant: Participant) -> bool:
+    """Write a fresh enrolment; False, and nothing is written, where one under that reference has not ended.
+
+    The index says so and not a look before: of two at the same moment one would be the database's error, whose text
+    names the reference.
+    """
+    values = participant.model_dump(mode="python", exclude={"acceptances"})
+    added = insert(_PARTICIPANTS).values(**values).on_conflict_do_nothing().returning(_PARTICIPANTS.c.id)
+    return (await tx.execute(added)).first() is not None
 
 
-async def enrolled(tx: Transaction, partner: str, reference: str) -> bool:
-    """Whether that reference is enrolled with the partner and has not ended."""
-    found = await tx.execute(
-        select(_PARTICIPANTS.c.id).where(
-            _PARTICIPANTS.c.partner == partner,
-            _PARTICIPANTS.c.reference == reference,
-            _PARTICIPANTS.c.ended_at.is_(None),
-        )
-    )
+async def ever_enrolled(tx: Transaction, partners: Collection[str]) -> bool:
+    """Whether anybody was ever enrolled with one of these partners. Enrolments end, and are never deleted."""
+    found = await tx.execute(select(_PARTICIPANTS.c.id).where(_PARTICIPANTS.c.partner.in_(sorted(partners))).limit(1))
     return found.first() is not None
 
 

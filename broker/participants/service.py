@@ -43,9 +43,8 @@ class ParticipantService:
             acceptances=(),
         )
         async with self._work.begin() as tx:
-            if await repository.enrolled(tx, entry.id, reference):
+            if not await repository.add(tx, participant):
                 raise Conflict("somebody is enrolled under that reference already")
-            await repository.add(tx, participant)
             await record(tx, ParticipantEnrolled(actor=actor, participant_id=participant.id, partner=entry.id))
         return participant
 
@@ -68,6 +67,9 @@ class ParticipantService:
                 raise Invalid("these are not the terms of use in force; see GET /v1/partners", "/version")
             if accepted_at > now:
                 raise Invalid("terms cannot have been accepted in the future", "/accepted_at")
+            if accepted_at < participant.enrolled_at:
+                # Who is enrolled again accepts anew, so an acceptance from before belongs to another enrolment.
+                raise Invalid("terms cannot have been accepted before the enrolment", "/accepted_at")
             if participant.has_accepted(terms_version):
                 raise Conflict("the acceptance of these terms is on record already")
             acceptance = Acceptance(

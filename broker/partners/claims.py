@@ -2,15 +2,18 @@
 
 from broker.kernel.ids import AgencyId
 from broker.kernel.partner import PartnerEntry
-from broker.partners.contract import Answered, Outcome, ReportedCandidate
+from broker.partners.contract import Answered, NoHit, Outcome, ReportedCandidate
 
 
 def foreign_owner(entry: PartnerEntry, outcome: Outcome) -> str | None:
     """The first owner claimed that the register does not name for this partner: the whole leg is then quarantined.
 
     No claim at all is no fault: the owner comes from the register either way. The comparison neither folds case nor
-    trims, as ``"DOS "`` is either a mistake or a forgery.
+    trims, as ``"DOS "`` is either a mistake or a forgery. "No hit" is an answer as a whole, so it is nobody's but the
+    partner's owner's, whomever's records the partner may pass on.
     """
+    if isinstance(outcome, NoHit):
+        return outcome.claimed_owner if outcome.claimed_owner not in (None, entry.owner) else None
     if not isinstance(outcome, Answered):
         return None
     for candidate in outcome.candidates:

@@ -28,6 +28,7 @@ from broker.partners.callbacks import SIGNATURE_HEADER, api_key, sign
 
 __all__ = [
     "MAX_CANDIDATES",
+    "MAX_PROBE_BYTES",
     "SIGNATURE_HEADER",
     "Adapter",
     "Answered",
@@ -63,6 +64,9 @@ __all__ = [
 MAX_CANDIDATES: Final = 50
 """No order asks for more (FBI NGI-IPS: 2 to 50)."""
 
+MAX_PROBE_BYTES: Final = 20_000_000
+"""No order carries a longer JPEG; one that would be is refused before its search is accepted."""
+
 # Characters that turn the direction of writing could make one reference look like another on a screen.
 _DIRECTION: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -97,7 +101,7 @@ class _Value(BaseModel):
 class ProbeImage(_Value):
     """The photo to be searched for: a JPEG that the broker drew anew, so that it carries no metadata."""
 
-    content: bytes = Field(min_length=1, max_length=20_000_000, repr=False)
+    content: bytes = Field(min_length=1, max_length=MAX_PROBE_BYTES, repr=False)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
     @model_validator(mode="after")
@@ -166,6 +170,9 @@ class Answered(_Value):
 
 class NoHit(_Value):
     """The partner searched and found nobody."""
+
+    claimed_owner: Word | None = None
+    """Whose answer the partner itself says this is, where its protocol says so of the whole. A claim, as in `Handling`."""
 
 
 class Submitted(_Value):

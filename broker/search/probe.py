@@ -12,6 +12,7 @@ from typing import Final
 from PIL import Image, ImageOps
 
 from broker.kernel.errors import Invalid
+from broker.partners.contract import MAX_PROBE_BYTES
 
 MAX_BYTES: Final = 10_000_000
 MAX_PIXELS: Final = 40_000_000
@@ -19,6 +20,12 @@ MAX_SIDE: Final = 12_000
 MIN_SIDE: Final = 32
 _FORMATS: Final = ("JPEG", "PNG", "WEBP")
 _QUALITY: Final = 95
+_DEEP: Final = "I;16"
+"""Grey in 16 bits, of which a JPEG takes 8."""
+_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", _DEEP})
+"""Kinds of pixel that are known to be drawn as they look. Another one may be cut off to plain white, which no partner
+would tell from a face that it does not know.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ def draw_anew(submitted: bytes) -> DrawnProbe:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(submitted), formats=_FORMATS) as image:
-                _check_size(image)
+                _check_form(image)
                 jpeg, width, height = _redraw(image)
     except Invalid:
         raise
@@ -54,6 +61,10 @@ def draw_anew(submitted: bytes) -> DrawnProbe:
         raise Invalid(f"the probe has more than {MAX_PIXELS} pixels", "/probe") from None
     except Exception:  # noqa: BLE001 - decoders raise anything on hostile bytes, and none of it is for the caller
         raise Invalid("the probe is not a readable JPEG, PNG or WebP image", "/probe") from None
+    if len(jpeg) > MAX_PROBE_BYTES:
+        raise Invalid(
+            f"drawn anew as a JPEG the probe has more than {MAX_PROBE_BYTES} bytes; send it smaller", "/probe"
+        )
     return DrawnProbe(
         jpeg=jpeg,
         submitted_sha256=hashlib.sha256(submitted).hexdigest(),
@@ -63,7 +74,7 @@ def draw_anew(submitted: bytes) -> DrawnProbe:
     )
 
 
-def _check_size(image: Image.Image) -> None:
+def _check_form(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise Invalid(f"the probe has more than {MAX_PIXELS} pixels or a side over {MAX_SIDE}", "/probe")
@@ -71,11 +82,16 @@ def _check_size(image: Image.Image) -> None:
         raise Invalid(f"the probe is smaller than {MIN_SIDE} pixels on a side", "/probe")
     if getattr(image, "n_frames", 1) != 1:
         raise Invalid("the probe holds more than one picture; send a single still", "/probe")
+    if image.mode not in _MODES:
+        raise Invalid("the probe's kind of pixel is not taken; send 8 bits for each colour", "/probe")
 
 
 def _redraw(image: Image.Image) -> tuple[bytes, int, int]:
     upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+    if upright.mode == _DEEP:
+        # Converted as it is, all but the darkest 256 greys would become white.
+        flat = upright.point(lambda grey: grey * (1 / 257)).convert("L").convert("RGB")
+    elif upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         layered = upright.convert("RGBA")
         flat = Image.new("RGB", layered.size, "white")
         flat.paste(layered, mask=layered.getchannel("A"))

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
-from broker.kernel.ids import AgencyId, SearchId, TransactionId
+from broker.audit.events import Actor
+from broker.kernel.ids import SearchId, TransactionId
 from broker.kernel.words import LegState
+from broker.participants.tables import ParticipantRow
 from broker.policy.search_question import SearchRefusal
 from broker.search.model import Leg, Search, SearchTerms
 from broker.search.probe import DrawnProbe
@@ -19,6 +21,7 @@ from broker.tracing import current
 
 _SEARCHES = table(SearchRow)
 _LEGS = table(LegRow)
+_PARTICIPANTS = table(ParticipantRow)
 _PROBES = table(ProbeRow)
 _QUARANTINE = table(QuarantineRow)
 _OPEN = tuple(state.value for state in LegState if not state.final)
@@ -83,21 +86,18 @@ class SearchRepository:
             )
         )
 
-    async def read(self, tx: Transaction, search_id: str, component: AgencyId | None = None) -> Search | None:
-        """A search, if it is that component's where one is given."""
+    async def read(self, tx: Transaction, search_id: str, reader: Actor | None = None) -> Search | None:
+        """A search, if the reader may know of it where one is given."""
         statement = select(_SEARCHES).where(_SEARCHES.c.id == search_id)
-        if component is not None:
-            statement = statement.where(_SEARCHES.c.component == component)
+        if reader is not None:
+            statement = statement.where(_known_to(reader))
         row = (await tx.execute(statement)).one_or_none()
         return None if row is None else (await self._with_legs(tx, [row]))[0]
 
-    async def page(self, tx: Transaction, component: AgencyId, after: str, limit: int) -> tuple[Search, ...]:
-        """Searches of a component in the order of their ids."""
+    async def page(self, tx: Transaction, reader: Actor, after: str, limit: int) -> tuple[Search, ...]:
+        """Searches that the reader may know of, in the order of their ids."""
         rows = await tx.execute(
-            select(_SEARCHES)
-            .where(_SEARCHES.c.component == component, _SEARCHES.c.id > after)
-            .order_by(_SEARCHES.c.id)
-            .limit(limit)
+            select(_SEARCHES).where(_known_to(reader), _SEARCHES.c.id > after).order_by(_SEARCHES.c.id).limit(limit)
         )
         return tuple(await self._with_legs(tx, rows.all()))
 
@@ -163,6 +163,18 @@ class SearchRepository:
 def refusals_document(refusals: Iterable[SearchRefusal]) -> list[dict[str, Any]]:
     """Refusals as a leg's row holds them."""
     return [refusal.model_dump(mode="json") for refusal in refusals]
+
+
+def _known_to(reader: Actor) -> ColumnElement[bool]:
+    """The searches of the reader's component, less those about a participant who is not for the reader to know.
+
+    With which partner the participant is enrolled stands in the register of participants. What is not found there is shown
+    to nobody.
+    """
+    of_partner = select(_PARTICIPANTS.c.partner).where(_PARTICIPANTS.c.id == _SEARCHES.c.terms["participant"].astext)
+    about_nobody = _SEARCHES.c.terms["participant_reference"].astext.is_(None)
+    may_know = or_(about_nobody, of_partner.scalar_subquery().in_(reader.enrolled))
+    return and_(_SEARCHES.c.component == reader.agency, may_know)
 
 
 def _search(row: Any, legs: tuple[Leg, ...]) -> Search:

@@ -125,7 +125,8 @@ def _about_participant(
 ) -> Iterator[SearchRefusal]:
     """What the register of participants says, in the same form; an unknown partner has been refused already."""
     entry = next((entry for entry in policy.bundle.partners if entry.id == question.partner), None)
-    if entry is None:
+    # Who is not enrolled is refused for that, and hears nothing of whether there is such a participant.
+    if entry is None or (entry.participation is not None and question.enrolled is Enrolment.NO):
         return
     for reason in participant_reasons(entry, question.requester, named, participant):
         code = SearchRefusalCode(reason)

@@ -63,6 +63,8 @@ class SearchService:
             if case.status is not CaseStatus.OPEN:
                 raise Conflict("the case is closed; open one before searching")
             participant = await find_participant(tx, AgencyId(actor.agency), terms.participant or "", lock=True)
+            if participant is not None and participant.partner not in standing.partners:
+                participant = None  # Not theirs to know, so it is as if there were none.
             now = await tx.clock()
             search = self._accept(actor, standing, _naming(terms, participant), policy, participant, now)
             await self._searches.add(
@@ -79,9 +81,9 @@ class SearchService:
         return search
 
     async def read(self, actor: Actor, search_id: str) -> Search:
-        """A search of the actor's component, as it stands; reading it is recorded."""
+        """A search of the actor's component that they may know of, as it stands; reading it is recorded."""
         async with self._work.begin() as tx:
-            search = await self._searches.read(tx, search_id, AgencyId(actor.agency))
+            search = await self._searches.read(tx, search_id, actor)
             if search is None:
                 raise NotFound
             await record(tx, SearchRead(actor=actor, search_id=search.id))
@@ -90,12 +92,12 @@ class SearchService:
     async def glance(self, actor: Actor, search_id: str) -> Search | None:
         """The same for somebody who is already being answered and waits for news; not recorded again."""
         async with self._work.begin() as tx:
-            return await self._searches.read(tx, search_id, AgencyId(actor.agency))
+            return await self._searches.read(tx, search_id, actor)
 
     async def page(self, actor: Actor, after: str, limit: int) -> tuple[Search, ...]:
-        """Searches of the actor's component."""
+        """Searches of the actor's component that they may know of."""
         async with self._work.begin() as tx:
-            return await self._searches.page(tx, AgencyId(actor.agency), after, limit)
+            return await self._searches.page(tx, actor, after, limit)
 
     async def lines(self) -> Mapping[PartnerId, Line]:
         """What is known of each partner's side; nothing of whose searches showed it."""
@@ -105,7 +107,7 @@ class SearchService:
     async def cancel(self, actor: Actor, search_id: str) -> Search:
         """End every leg that has no answer yet. What a partner still sends is ignored. Once more changes nothing."""
         async with self._work.begin() as tx:
-            search = await self._searches.read(tx, search_id, AgencyId(actor.agency))
+            search = await self._searches.read(tx, search_id, actor)
             if search is None:
                 raise NotFound
             if search.cancelled:
@@ -117,7 +119,7 @@ class SearchService:
             if not ended:
                 raise Conflict("every leg of the search has ended, so nothing is left to cancel")
             await record(tx, SearchCancelled(actor=actor, search_id=search.id))
-            search = await self._searches.read(tx, search_id, AgencyId(actor.agency))
+            search = await self._searches.read(tx, search_id, actor)
             if search is None:
                 raise NotFound
             return search
@@ -146,8 +148,8 @@ class SearchService:
         return 1
 
     async def _replayed(self, tx: Transaction, actor: Actor, made: str) -> Search:
-        # The caller's role and agency were checked anew on the way here; the component is checked by this read.
-        search = await self._searches.read(tx, made, AgencyId(actor.agency))
+        # The caller's role and agency were checked anew on the way here; component and enrolment are by this read.
+        search = await self._searches.read(tx, made, actor)
         if search is None:
             raise NotFound
         return search

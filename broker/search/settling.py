@@ -48,7 +48,7 @@ class Settling:
             if leg.state.final and not after_deadline:
                 return
             claimed = foreign_owner(entry, outcome)
-            if claimed is not None and isinstance(outcome, Answered):
+            if claimed is not None and isinstance(outcome, Answered | NoHit):
                 answer = outcome.model_dump_json().encode()
                 await self._searches.quarantine(tx, leg, await tx.clock(), claimed, answer)
                 await self._end(tx, actor, search_id, leg, LegState.QUARANTINED, "foreign_owner_claimed", None)

@@ -1,17 +1,18 @@
-"""Participants: who must know, which terms stand before a search, what the oversight body is told, what is handed over."""
+"""Participants: who must know, which terms stand before a search, what the oversight body is told."""
 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from adapters.faces.samples import hit_probe
-from broker.audit.events import Actor
+from broker.audit.events import Actor, service_actor
 from broker.kernel.clock import SystemClock
 from broker.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from broker.kernel.ids import CaseId, ParticipantId, PartnerId, PurposeId
@@ -19,16 +20,19 @@ from broker.kernel.words import EvidentiaryBasis, LegState, Predicate, ProbeKind
 from broker.oversight.reports import Reports
 from broker.participants.model import Participant
 from broker.participants.service import ParticipantService
+from broker.partners.contract import NoHit
+from broker.policy.search_question import Enrolment, SearchQuestion
 from broker.search import rules as search_rules
-from broker.search.handover import HandOvers
 from broker.search.model import CallerStanding, ProbeTerms, Search, SearchTerms
 from broker.search.participation import participant_reasons
 from broker.search.probe import draw_anew
 from broker.search.repository import SearchRepository
 from broker.search.service import SearchService
 from broker.storage.sealing import Sealer
+from tests.support.desk import desk
 from tests.support.postgres import Database
-from tests.support.workplace import OUTER_KEY, Workplace, workplace
+from tests.support.traitors import assert_caught
+from tests.support.workplace import OUTER_KEY, Workplace, everyone_at_once, shipped_policies, workplace
 
 NAME = "contractor-checkin"
 ANALYST = Actor(sub="erin", agency="ICE-ERO", roles=("analyst",))
@@ -66,7 +70,12 @@ class Office:
         return await self.participants.accept(ANALYST, KNOWS, self.partners, participant.id, version, now)
 
     async def searched(
-        self, participant: str | None, *partners: str, actor: Actor = ANALYST, case: CaseId | None = None
+        self,
+        participant: str | None,
+        *partners: str,
+        actor: Actor = ANALYST,
+        case: CaseId | None = None,
+        known: frozenset[str] = KNOWS,
     ) -> Search:
         terms = SearchTerms(
             case_id=case or self.case,
@@ -89,7 +98,7 @@ class Office:
             max_candidates=2,
             deadline_seconds=30,
         )
-        standing = CallerStanding(training_valid=True, partners=KNOWS | {"cbp-atsp"})
+        standing = CallerStanding(training_valid=True, partners=known | {"cbp-atsp"})
         key = secrets.token_hex(8)
         probe = draw_anew(hit_probe(0))
         return await self.searches.submit(actor, standing, terms, probe, self.place.policy, key, key)
@@ -175,6 +184,48 @@ def test_another_component_s_participant_looks_like_none(postgres: Database) -> 
     in_office(postgres, act)
 
 
+def test_who_is_not_enrolled_hears_the_same_of_every_participant(postgres: Database) -> None:
+    async def act(office: Office) -> None:
+        ended = await office.enrolled()
+        await office.participants.end(ANALYST, KNOWS, office.partners, ended.id, "released")
+        accepted, waiting = await office.enrolled(), await office.enrolled(accepted=False)
+        for named in (accepted.id, waiting.id, ended.id, "par_" + "a" * 26, None):
+            search = await office.searched(named, NAME, "cbp-atsp", known=frozenset())
+            assert reasons(search) == {"not_enrolled"}
+            assert search.terms.participant_reference is None
+            assert ("participant_not_taken" in reasons(search, "cbp-atsp")) is (named is not None)
+
+    in_office(postgres, act)
+
+
+def test_traitor_that_asks_the_register_for_everybody_is_caught(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = search_rules._about_participant
+
+    def for_everybody(policy: Any, question: SearchQuestion, *about: Any) -> Any:
+        return honest(policy, question.model_copy(update={"enrolled": Enrolment.YES}), *about)
+
+    monkeypatch.setattr(search_rules, "_about_participant", for_everybody)
+    assert_caught(test_who_is_not_enrolled_hears_the_same_of_every_participant, postgres)
+
+
+def test_no_hit_that_is_claimed_for_another_owner_is_quarantined(postgres: Database, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with desk(postgres, tmp_path, {NAME: "http://127.0.0.1:9"}) as made:
+            register = {one.id: one for one in shipped_policies().current.bundle.partners}
+            ends = {"DOS": LegState.QUARANTINED, "CONTRACTOR-EX": LegState.NO_HIT, None: LegState.NO_HIT}
+            for owner, state in ends.items():
+                search = await made.accept(NAME)
+                leg = await made.leg(search, NAME)
+                outcome = NoHit(claimed_owner=owner)
+                await made.settling.settle(service_actor("worker"), leg.transaction_id, register[leg.partner], outcome)
+                ended = await made.leg(search, NAME)
+                assert (ended.state, ended.item_id is None) == (state, state is LegState.QUARANTINED)
+
+    asyncio.run(run())
+
+
 def test_a_partner_that_searches_galleries_takes_no_participant(postgres: Database) -> None:
     async def act(office: Office) -> None:
         participant = await office.enrolled()
@@ -207,6 +258,24 @@ def test_only_who_must_know_learns_of_a_participant(postgres: Database) -> None:
     in_office(postgres, act)
 
 
+def test_terms_are_accepted_from_the_enrolment_on_and_not_in_the_future(postgres: Database) -> None:
+    async def act(office: Office) -> None:
+        first = await office.enrolled()
+        await office.participants.end(ANALYST, KNOWS, office.partners, first.id, "released")
+        again = await office.participants.enrol(ANALYST, KNOWS, office.partners, NAME, first.reference)
+        earlier = (first.acceptances[0].accepted_at, again.enrolled_at - timedelta(microseconds=1))
+        for at in (*earlier, datetime(1901, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(hours=1)):
+            with pytest.raises(Invalid) as caught:
+                await office.participants.accept(ANALYST, KNOWS, office.partners, again.id, "2026-1", at)
+            assert caught.value.pointer == "/accepted_at"
+        assert reasons(await office.searched(again.id)) == {"terms_not_accepted"}
+        at = again.enrolled_at
+        await office.participants.accept(ANALYST, KNOWS, office.partners, again.id, "2026-1", at)
+        assert reasons(await office.searched(again.id)) == set()
+
+    in_office(postgres, act)
+
+
 def test_nothing_is_enrolled_accepted_or_ended_twice(postgres: Database) -> None:
     async def act(office: Office) -> None:
         people, partners = office.participants, office.partners
@@ -215,15 +284,21 @@ def test_nothing_is_enrolled_accepted_or_ended_twice(postgres: Database) -> None
             await people.enrol(ANALYST, KNOWS, partners, NAME, participant.reference)
         with pytest.raises(Conflict):
             await office.accepted(participant)
-        later = datetime.now(UTC) + timedelta(hours=1)
-        waiting = await office.enrolled(accepted=False)
-        with pytest.raises(Invalid):
-            await people.accept(ANALYST, KNOWS, partners, waiting.id, "2026-1", later)
         await people.end(ANALYST, KNOWS, partners, participant.id, "released")
         with pytest.raises(Conflict):
             await people.end(ANALYST, KNOWS, partners, participant.id, "released")
         again = await people.enrol(ANALYST, KNOWS, partners, NAME, participant.reference)
         assert (again.id != participant.id, again.acceptances) == (True, ())
+
+    in_office(postgres, act)
+
+
+def test_of_many_who_enrol_somebody_at_once_one_does_and_the_others_hear_why_not(postgres: Database) -> None:
+    async def act(office: Office) -> None:
+        reference = f"P-{secrets.token_hex(4)}"
+        enrol = office.participants.enrol
+        came = await everyone_at_once(*(enrol(ANALYST, KNOWS, office.partners, NAME, reference) for _ in range(8)))
+        assert sorted(type(one).__name__ for one in came) == ["Conflict"] * 7 + ["Participant"]
 
     in_office(postgres, act)
 
@@ -258,37 +333,6 @@ def test_on_any_date_it_is_known_how_many_use_it_of_how_many_and_what_each_accep
         for agency, seen in (("ICE-ERO", 3), ("CONTRACTOR-EX", 3), ("ICE-HSI", 0), ("CBP", 0)):
             found = await reports.run(AUDITOR, "participants", since, middle, agency, office.partners)
             assert len(found.rows) == seen
-
-    in_office(fresh_postgres, act)
-
-
-def test_what_is_due_at_the_contract_s_end_is_listed_handed_over_once_and_kept(fresh_postgres: Database) -> None:
-    async def act(office: Office) -> None:
-        hand_overs = HandOvers(office.place.work, SystemClock())
-        (entry,) = (one for one in office.partners if one.id == NAME)
-        search = await office.searched((await office.enrolled()).id)
-        item = await office.place.item(office.case, "CONTRACTOR-EX")
-        with fresh_postgres.owner() as owner:
-            owner.execute(
-                "UPDATE search_leg SET item_id = %s, state = 'answered' WHERE search_id = %s", (item, search.id)
-            )
-        with pytest.raises(Conflict, match="runs until"):
-            await hand_overs.record(ANALYST, entry, "R. Invented", "R-1")
-        due = await hand_overs.due(entry)
-        assert (due.items, due.participants, due.contract_ended) == ((item,), 1, False)
-        over = entry.agreement.model_copy(update={"valid_until": (datetime.now(UTC) - timedelta(days=1)).date()})
-        ended = entry.model_copy(update={"agreement": over})
-        assert (await hand_overs.record(ANALYST, ended, "R. Invented", "R-1")).items == (item,)
-        assert (await hand_overs.due(ended)).items == ()
-        with pytest.raises(Conflict, match="nothing is left"):
-            await hand_overs.record(ANALYST, ended, "R. Invented", "R-2")
-        reports = Reports(office.place.work, SystemClock())
-        since, until = datetime(2017, 1, 1, tzinfo=UTC), datetime.now(UTC)
-        (row,) = (await reports.run(AUDITOR, "hand-overs", since, until, None, office.partners)).rows
-        assert (row["items"], row["handed_over"], row["kept"], row["receipt"]) == (1, 1, 0, "R-1")
-        with fresh_postgres.owner() as owner:
-            kept = owner.execute("SELECT count(*) FROM item WHERE id = %s", (item,)).fetchone()
-        assert kept == (1,)
 
     in_office(fresh_postgres, act)
 

@@ -159,6 +159,9 @@ def test_a_participant_is_verified_once_the_terms_are_on_record(own: World) -> N
         nobody = other.get("/v1/participants/par_" + "a" * 26)
         assert (theirs.status_code, theirs.content) == (nobody.status_code, nobody.content) == (404, nobody.content)
         assert answered(other.get("/v1/participants"), 200)["items"] == []
+        theirs, nobody = other.get(f"/v1/items/{leg['item']}"), other.get("/v1/items/itm_" + "a" * 26)
+        assert (theirs.status_code, theirs.content) == (nobody.status_code, nobody.content) == (404, nobody.content)
+        assert leg["item"] not in other.get("/v1/searches", params={"limit": 100}).text
 
     report = answered(own.auditor.get("/v1/oversight/reports/participants"), 200)
     whole = next(row for row in report["rows"] if row["participant"] is None)

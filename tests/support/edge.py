@@ -39,11 +39,13 @@ class Edge:
     client: httpx.AsyncClient
     worker: Parts
     app: Any
-    _tokens: dict[tuple[str, str, tuple[str, ...]], str] = field(default_factory=dict)
+    _tokens: dict[Any, str] = field(default_factory=dict)
 
-    def token(self, agency: str, *roles: str, sub: str | None = None) -> str:
-        """A token of somebody trained and enrolled everywhere."""
-        key = (agency, sub or f"{'-'.join(roles)}.{agency}".lower(), roles)
+    def token(self, agency: str, *roles: str, sub: str | None = None, enrolled: Sequence[str] | None = None) -> str:
+        """A token of somebody trained and enrolled, where nothing else is said everywhere."""
+        everywhere = [entry.id for entry in self.worker.policies.current.bundle.partners]
+        partners = everywhere if enrolled is None else list(enrolled)
+        key = (agency, sub or f"{'-'.join(roles)}.{agency}".lower(), roles, *partners)
         if key not in self._tokens:
             self._tokens[key] = issue(
                 self.settings.home,
@@ -51,7 +53,7 @@ class Edge:
                 agency=agency,
                 roles=[Role(role) for role in roles],
                 training_valid_until=date(2099, 12, 31),
-                partners=[entry.id for entry in self.worker.policies.current.bundle.partners],
+                partners=partners,
                 audience=_AUDIENCE,
                 lifetime=_YEAR,
             )

@@ -18,6 +18,8 @@ class Actor(BaseModel):
     agency: str
     roles: tuple[str, ...] = ()
     kind: Literal["person", "service"] = "person"
+    enrolled: tuple[str, ...] = ()
+    """The partners that a person's token says they are enrolled for. Not a part of the record."""
 
 
 def service_actor(part: str) -> Actor:

@@ -7,6 +7,7 @@ import pytest
 from adapters.contractor import mapping
 from adapters.contractor.adapter import ContractorAdapter
 from broker.kernel.whereabouts import tells_where
+from broker.partners.claims import foreign_owner
 from broker.partners.contract import (
     Answered,
     Failed,
@@ -19,6 +20,8 @@ from broker.partners.contract import (
     WireReply,
 )
 from broker.partners.fakes import ScriptedWire
+from broker.policy.source import load
+from tests.support.policy_files import SHIPPED
 
 ORDER = SearchOrder(
     transaction_id="trx_aaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -28,6 +31,7 @@ ORDER = SearchOrder(
     participant="P-0100",
     probe=ProbeImage.of(b"\xff\xd8\xff drawn"),
 )
+CHECKIN = next(one for one in load(SHIPPED).partners if one.id == "contractor-checkin")
 MALFORMED = Failed(kind=FailureKind.MALFORMED_REPLY)
 WHERE = Failed(kind=FailureKind.LOCATION_SENT)
 
@@ -56,7 +60,7 @@ def test_a_match_is_one_candidate_and_no_match_is_no_hit():
     assert isinstance(found, Answered)
     assert [(one.reference, one.rank, one.score) for one in found.candidates] == [("P-0100", 1, 0.97)]
     assert found.candidates[0].handling.owner == "CONTRACTOR-EX"
-    assert verdict(verdict="no_match", score=0.1) == NoHit()
+    assert verdict(verdict="no_match", score=0.1) == NoHit(claimed_owner="CONTRACTOR-EX")
 
 
 @pytest.mark.parametrize(
@@ -69,11 +73,32 @@ def test_a_match_is_one_candidate_and_no_match_is_no_hit():
         {"verdict": True},
         {"score": "0.97"},
         {"score": None},
+        {"score": float("nan")},
+        {"owner": 7},
+        {"owner": ""},
+        {"owner": "CONTRACTOR-EX\n"},
         {"remark": "late"},
     ],
 )
-def test_a_verdict_about_anybody_else_or_of_another_shape_is_none(changed):
-    assert verdict(**changed) == MALFORMED
+@pytest.mark.parametrize("word", ["match", "no_match"])
+def test_a_verdict_about_anybody_else_or_of_another_shape_is_none(word, changed):
+    assert verdict(**{"verdict": word} | changed) == MALFORMED
+
+
+@pytest.mark.parametrize("word", ["match", "no_match"])
+def test_whomever_a_verdict_is_claimed_for_is_held_against_the_register(word):
+    assert foreign_owner(CHECKIN, verdict(verdict=word)) is None
+    assert foreign_owner(CHECKIN, verdict(verdict=word, owner=None)) is None
+    assert foreign_owner(CHECKIN, verdict(verdict=word, owner="DOS")) == "DOS"
+
+
+def test_traitor_that_takes_every_no_match_for_no_hit_is_caught(monkeypatch):
+    honest = mapping._verdict
+    monkeypatch.setattr(mapping, "_verdict", lambda said: NoHit() if said["verdict"] == "no_match" else honest(said))
+    with pytest.raises(AssertionError):
+        test_whomever_a_verdict_is_claimed_for_is_held_against_the_register("no_match")
+    with pytest.raises(AssertionError):
+        test_a_verdict_about_anybody_else_or_of_another_shape_is_none("no_match", {"score": "0.97"})
 
 
 @pytest.mark.parametrize(

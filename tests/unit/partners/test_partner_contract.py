@@ -106,6 +106,13 @@ def test_any_other_owner_is_foreign_even_of_one_candidate_among_many(claimed):
     assert foreign_owner(entry(), answer) == claimed
 
 
+@pytest.mark.parametrize("claimed", ["DOS", "cbp", "FBI"])
+def test_no_hit_is_the_partner_s_owner_s_and_nobody_else_s(claimed):
+    row = entry().model_copy(update={"other_owners": ("FBI",)})
+    assert foreign_owner(row, NoHit(claimed_owner=claimed)) == claimed
+    assert foreign_owner(row, NoHit(claimed_owner="CBP")) is None
+
+
 def test_a_traitor_that_repairs_names_would_let_a_foreign_owner_pass():
     assert foreign_owner(entry(), Answered(candidates=(marked("cbp "),))) is not None
     assert "cbp ".strip().upper() == entry().owner
