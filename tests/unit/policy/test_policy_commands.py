@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from broker.cli.policy import app
-from tests.support.policy_files import SHIPPED, appended, shipped, written
+from tests.support.policy_files import SHIPPED, appended, at_partner, shipped, written
 
 README = (SHIPPED / "README.md").read_text()
 _BLOCK = re.compile(r"^```(\w+)(?: (file|append)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -103,6 +103,15 @@ def test_explain_names_every_reason_against_a_search(here: Path) -> None:
     assert "No, for 3 reasons:" in said
     assert "requester (DHS): accepted  searches.csv:5" in said
     assert "Yes." in run("broker policy explain --search --with exigent=true --with prior_methods=false")[1]
+
+
+def test_explain_says_of_a_partner_that_is_switched_off_that_it_is(here: Path) -> None:
+    asked = "broker policy explain --search --with partner=dos-ccd"
+    assert "Yes." in run(asked)[1]
+    assert "partner_not_approved: dos-ccd is not approved" in run(f"{asked} --with approved=no")[1]
+    written(at_partner("dos-ccd", "approved: true", "approved: false"), here / "policies")
+    assert "partner_not_approved: dos-ccd is not approved" in run(asked)[1]
+    assert "Yes." in run(f"{asked} --with approved=yes")[1]
 
 
 @pytest.mark.parametrize(

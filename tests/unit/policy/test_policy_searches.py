@@ -97,6 +97,8 @@ def test_every_reason_has_words(engine: PolicyEngine) -> None:
 def test_a_partner_that_is_unknown_or_not_approved_is_not_searched() -> None:
     engine = PolicyEngine(from_files(lean(edited("partners.yaml", "approved: true", "approved: false"))))
     assert codes(engine, search(partner="cbp-atsp")) == {"partner_not_approved"}
+    assert codes(engine, search(partner="cbp-atsp", approved=True)) == set()
+    assert codes(engine, search(partner="dos-ccd", approved=False)) == {"partner_not_approved"}
     for partner in ("dos_ccd", "DOS-CCD", "", "any", "*"):
         assert "partner_unknown" in codes(engine, search(partner=partner))
 
