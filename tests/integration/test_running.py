@@ -166,6 +166,27 @@ def test_a_suite_that_fails_refuses_the_start_without_a_traceback() -> None:
         assert "everything ends" in said.stderr
 
 
+@pytest.mark.parametrize("command", ["serve", "worker", "up"])
+@pytest.mark.parametrize(
+    ("urls", "reason"),
+    [
+        (
+            '{"dos-cdc": "https://partner.example"}',
+            "BROKER_PARTNER_URLS names 'dos-cdc', which is not in partners.yaml",
+        ),
+        ('{"dos-ccd": "http://169.254.169.254/"}', "BROKER_PARTNER_URLS[dos-ccd]: must be an https:// URL"),
+    ],
+)
+def test_a_partner_s_address_that_will_not_do_is_told_in_one_line_before_anything_starts(
+    tmp_path: Path, command: str, urls: str, reason: str
+) -> None:
+    home = tmp_path / "home"
+    said = broker(command, BROKER_HOME=str(home), BROKER_PORT="0", BROKER_PARTNER_URLS=urls)
+    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1), said.stderr
+    assert said.stderr.startswith(f"broker: {reason}")
+    assert not home.exists()
+
+
 def test_an_unknown_setting_stops_every_command() -> None:
     for command in (["serve"], ["worker"], ["up"], ["migrate"], ["token", "--sub=a", "--agency=DOS", "--role=analyst"]):
         said = broker(*command, BROKER_POLICY="somewhere")

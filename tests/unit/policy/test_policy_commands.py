@@ -52,6 +52,17 @@ def test_check_names_file_line_and_reason_and_exits_1(here: Path) -> None:
     )
 
 
+def test_check_names_a_partner_whose_adapter_is_not_installed_here(here: Path) -> None:
+    written(at_partner("dos-ccd", "adapter: dos", "adapter: dso"), here / "policies")
+    line = (here / "policies" / "partners.yaml").read_text().splitlines().index("- id: dos-ccd") + 1
+    code, said = run("broker policy check policies")
+    expected = f"policies/partners.yaml:{line}: 'dos-ccd': no installed package has the adapter 'dso'; installed: "
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith(expected)
+    # Reading and trying the rules takes no adapter.
+    assert run("broker policy test policies")[0] == 0
+
+
 def test_test_counts_the_rows_tried(here: Path) -> None:
     code, said = run("broker policy test policies")
     assert code == 0
