@@ -7,7 +7,7 @@ import json
 import sys
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -16,11 +16,16 @@ from broker.kernel.errors import ConfigurationError, Invalid
 from broker.settings import load_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from broker.kernel.partner import PartnerEntry
     from broker.storage.unit_of_work import UnitOfWork
 
 
 _UNTIL = "Day or moment at which it ends, itself not included; a report on how things stood takes a day at its end."
+
+
+_ANY_WIDTH: Final = 100_000
 
 
 class Form(StrEnum):
@@ -105,19 +110,34 @@ def _print(report: dict[str, Any], form: Form) -> None:
 
 def _table(report: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    console = Console()
-    console.print(report["definition"])
-    console.print(f"Records: {report['coverage']['note']}.")
-    rows = report["rows"]
-    if not rows:
-        console.print("No rows.")
-        return
+    typer.echo(report["definition"])
+    typer.echo(f"Records: {report['coverage']['note']}.")
+    rows = [{name: "" if value is None else str(value) for name, value in row.items()} for row in report["rows"]]
+    if rows:
+        lay_out(rows, Console())
+    else:
+        typer.echo("No rows.")
+
+
+def lay_out(rows: list[dict[str, str]], console: "Console") -> None:
+    """As a table where it fits or nobody looks at a screen; else row by row, for an id cut off is of no use."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*rows[0])
     for row in rows:
-        table.add_row(*(str(value) if value is not None else "" for value in row.values()))
-    console.print(table)
+        table.add_row(*map(Text, row.values()))
+    room = console.options.update(max_width=_ANY_WIDTH)
+    needed = console.measure(table, options=room).maximum
+    if needed <= console.width or not console.is_terminal:
+        console.width = max(needed, console.width)
+        console.print(table)
+        return
+    for row in rows:
+        console.rule()
+        for name, value in row.items():
+            console.print(Text(f"{name}: {value}"), soft_wrap=True)
 
 
 def _beginning(day: datetime | date) -> datetime:
