@@ -204,6 +204,38 @@ def test_no_development_token_where_tokens_come_from_an_issuer() -> None:
     assert "BROKER_ISSUER is set" in said.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["sample-probes {file}/x", "sample-probes {file}", "openapi {file}/x.yaml", "oversight searches", "serve", "up", "worker",
+     "token --sub=a --agency=DOS --role=analyst", "partner-standin dos-ccd"],
+)  # fmt: skip
+def test_a_path_that_will_not_do_is_told_in_one_line(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    arguments = [word.format(file=file) for word in command.split()]
+    said = broker(*arguments, BROKER_HOME=str(file / "home"), BROKER_PORT="0")
+    assert (said.returncode, said.stdout) == (2, ""), said.stderr
+    assert said.stderr.splitlines()[-1].startswith(f"broker: {file}")
+    assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("oversight searches --since yesterday", "--since is a day"),
+        ("oversight searches --until 2026-13-01", "--until is a day"),
+        ("oversight serches", "no report is called that; there are"),
+    ],
+)
+def test_a_report_that_there_is_not_is_told_before_a_database_is_started(
+    tmp_path: Path, command: str, reason: str
+) -> None:
+    said = broker(*command.split(), BROKER_HOME=str(tmp_path / "home"))
+    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1), said.stderr
+    assert reason in said.stderr
+    assert not (tmp_path / "home").exists()
+
+
 def test_commands_answer_on_stdout_and_log_to_stderr(tmp_path: Path) -> None:
     said = broker("sample-probes", str(tmp_path / "probes of mine"))
     assert said.returncode == 0, said.stderr
