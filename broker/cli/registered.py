@@ -14,6 +14,11 @@ def registered_partners(settings: Settings) -> tuple[str, ...]:
     return _names(_read(settings, servable=False))
 
 
+def registered_agencies(settings: Settings) -> tuple[str, ...]:
+    """Names of the agencies in the register. Raises ConfigurationError if the policies cannot be read."""
+    return tuple(_read(settings, servable=False).agencies)
+
+
 def refuse_unservable_partners(settings: Settings) -> None:
     """Raises ConfigurationError for a partner without an adapter here, and for one that only BROKER_PARTNER_URLS names.
 

@@ -45,8 +45,12 @@ def question_of(bundle: PolicyBundle, told: Iterable[str]) -> SearchQuestion:
     }
     for one in told:
         word, equals, value = one.partition("=")
-        if not equals or word not in SearchQuestion.model_fields:
-            raise ValueError(f"unknown word {quoted(word)}{hint(word, SearchQuestion.model_fields)}")
+        if not equals:
+            raise ValueError(f"{quoted(one)} is not WORD=VALUE")
+        if word not in SearchQuestion.model_fields:
+            words_known = ", ".join(SearchQuestion.model_fields)
+            near = hint(word, SearchQuestion.model_fields)
+            raise ValueError(f"unknown word {quoted(word)}{near}; known: {words_known}")
         said[word] = _value(said[word], value)
     for word, known in (
         ("partner", bundle.partner_rules),

@@ -204,6 +204,17 @@ def test_no_development_token_where_tokens_come_from_an_issuer() -> None:
     assert "BROKER_ISSUER is set" in said.stderr
 
 
+def test_a_token_for_names_that_are_not_known_here_is_made_and_said_so(tmp_path: Path) -> None:
+    given = ("token", "--sub=a", "--role=analyst", "--agency=NSA", "--partner=dos-ccd", "--partner=dos")
+    said = broker(*given, BROKER_HOME=str(tmp_path / "home"))
+    assert (said.returncode, said.stdout.count("\n")) == (0, 1)
+    agency, partner = said.stderr.splitlines()
+    assert agency.startswith("broker: no agency here is called 'NSA'; known: DHS, ")
+    assert partner.startswith("broker: no partner here is called 'dos'; known: cbp-atsp, dos-ccd, ")
+    said = broker(*given[:3], "--agency=DOS", BROKER_HOME=str(tmp_path / "home"))
+    assert (said.returncode, said.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "command",
     ["sample-probes {file}/x", "sample-probes {file}", "openapi {file}/x.yaml", "oversight searches", "serve", "up", "worker",

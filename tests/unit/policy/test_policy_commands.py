@@ -132,7 +132,11 @@ def test_explain_says_of_a_partner_that_is_switched_off_that_it_is(here: Path) -
         ("purpose=crime", "unknown purpose 'crime'"),
         ("requester=ice", "unknown requester 'ice'; did you mean 'ICE'?"),
         ("basis=none", "unknown word 'basis'"),
-        ("training", "unknown word 'training'"),
+        ("training", "'training' is not WORD=VALUE"),
+        (
+            "colour=blue",
+            "unknown word 'colour'; known: partner, role, requester, training, enrolled, case, predicate, ",
+        ),
         ("evidentiary_basis=suspicion", "evidentiary_basis: input should be 'none'"),
         ("exigent=maybe", "exigent: input should be a valid boolean"),
         ("max_candidates=many", "max_candidates: input should be a valid integer"),
