@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict, SettingsError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
+from broker.kernel import strict_json
 from broker.kernel.errors import ConfigurationError
+from broker.kernel.this_machine import is_this_machine
 
 PREFIX: Final = "BROKER_"
 _SAMPLES: Final = frozenset(
@@ -21,7 +23,6 @@ _SAMPLES: Final = frozenset(
     | {"secret", "todo", "topsecret", "xxx", "xxxx", "yourpassword", "yoursecret"}
 )
 _MIN_KEY_BYTES: Final = 32
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def is_sample_secret(text: str) -> bool:
@@ -60,9 +61,26 @@ def _web_url(text: str) -> str:
 def _key_url(text: str) -> str:
     url = _web_url(text)
     parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+    if parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
         raise ValueError("must be an https:// URL, or who issues tokens could be forged on the way")
     return url
+
+
+def _partner_url(text: str) -> str:
+    url = _web_url(text)
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
+        raise ValueError("must be an https:// URL: it is not on this machine")
+    return url
+
+
+def _strict_json(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    try:
+        return strict_json.read(given.encode())
+    except strict_json.NotStrictJson as broken:
+        raise ValueError(f'must be JSON such as {{"name": "https://…"}}: {broken}') from None
 
 
 def _own_key_file(path: Path) -> Path:
@@ -88,6 +106,7 @@ def _absolute(path: Path) -> Path:
 
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
+PartnerUrl = Annotated[str, AfterValidator(_partner_url)]
 
 
 class Settings(BaseSettings):
@@ -125,7 +144,9 @@ class Settings(BaseSettings):
     """What a token's ``aud`` must name."""
     jwks_url: Annotated[str, AfterValidator(_key_url)] | None = None
     """Where the issuer publishes its keys."""
-    partner_urls: dict[str, WebUrl] = Field(default_factory=dict)
+    partner_urls: Annotated[dict[str, PartnerUrl], NoDecode, BeforeValidator(_strict_json)] = Field(
+        default_factory=dict
+    )
     """URLs of partners over the registry's, as JSON ``{name: url}``."""
     sealing_key_file: Annotated[Path, AfterValidator(_own_key_file)] | None = None
     """File with the key that seals content; unset, one is kept under ``home/keys``."""
@@ -165,10 +186,6 @@ def load_settings(env_file: Path | None = Path(".env")) -> Settings:
         settings = Settings(_env_file=env_file, _env_file_encoding="utf-8")
     except ValidationError as error:
         faults += [_fault(problem["loc"], problem["msg"]) for problem in error.errors(include_input=False)]
-    except SettingsError as error:
-        # pydantic-settings says "error parsing value for field "partner_urls" from source …".
-        field = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "")
-        faults.append(f'{PREFIX}{field.upper()} is not readable JSON such as {{"name": "https://…"}}')
     except (OSError, UnicodeDecodeError):
         faults.append(f"the file {env_file} cannot be read as UTF-8 text")
     if faults:

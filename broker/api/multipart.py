@@ -7,6 +7,7 @@ from typing import Final
 
 from fastapi import Request
 from pydantic import ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -34,6 +35,13 @@ class InvalidBody(BrokerError):
 class _InMemory(MultiPartParser):
     spool_max_size = BODY_BYTES
 
+    def on_headers_finished(self) -> None:
+        # The probe is bytes also where its sender gives no file name; a part without one would be read as text.
+        _, options = parse_options_header(self._current_part.content_disposition)
+        if options.get(b"name") == b"probe" and b"filename" not in options:
+            self._current_part.content_disposition = b'form-data; name="probe"; filename="probe"'
+        super().on_headers_finished()
+
 
 async def read_search(request: Request) -> tuple[SearchBody, bytes]:
     """The two parts; raises what becomes a 415 or 422."""
@@ -49,7 +57,7 @@ async def read_search(request: Request) -> tuple[SearchBody, bytes]:
         if sorted(name for name, _ in parts) != ["probe", "request"]:
             raise Invalid("send exactly two parts: `request` (JSON) and `probe` (an image file)")
         if isinstance(form["probe"], str):
-            raise Invalid("send the part `probe` as a file, with a file name", "/probe")
+            raise Invalid("the part `probe` cannot be read", "/probe")
         text = await _bytes(form["request"])
         probe = await _bytes(form["probe"])
     finally:

@@ -7,7 +7,6 @@ from pathlib import Path
 from broker.audit.events import PolicyActivated, service_actor
 from broker.audit.recorder import record
 from broker.cli.connect import connected
-from broker.partners.registry import Registry
 from broker.policy.activation import HostFolder, activate, note_folder
 from broker.policy.bundle import PolicyBundle
 from broker.processes.register import this_host
@@ -17,9 +16,8 @@ from broker.storage.unit_of_work import UnitOfWork
 
 
 def put_in_force(bundle: PolicyBundle, folder: Path) -> str | None:
-    """Put a policy that `prepare` has found good in force; what it replaces."""
+    """Put a policy in force that `prepare` has found good and that can be served here; what it replaces."""
     settings = load_settings()
-    Registry(bundle.partners, settings.partner_urls, settings.home / "keys")  # Refuses partners without an adapter.
     with connected(settings) as endpoint:
         return asyncio.run(_activated(endpoint.app_url, bundle, str(folder.absolute())))
 

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
 """Single commands: the module of each has a function `command`."""
 _INNER: Final = {"api": "api"}
 """Commands that other commands start."""
+_STARTED_BY_A_SERVICE: Final = frozenset({"--fd", "--child"})
 _GROUPS: Final = {"policy": "policy", "audit": "audit"}
 """Groups of commands: the module of each has a typer app called `app`."""
 
@@ -61,4 +62,10 @@ def main() -> None:
         build(sys.argv[1] if len(sys.argv) > 1 else None)()
     except BrokerError as error:
         print(f"broker: {error.detail or error.title}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        # A path that somebody gave. What a service starts by itself must not end it for good, and keeps its traceback.
+        if error.filename is None or _STARTED_BY_A_SERVICE.intersection(sys.argv):
+            raise
+        print(f"broker: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(2)

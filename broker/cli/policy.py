@@ -30,7 +30,7 @@ _WITH = "One word of the search, as WORD=VALUE; may be repeated. The words are t
 def check(folder: Folder = None) -> None:
     """Read every file strictly and run the suites; exit 1 with file:line: reason for each fault."""
     where = _folder(folder)
-    loaded = _prepared(where)
+    loaded = _servable(where)
     typer.echo(
         f"{where}: {len(loaded.bundle.files)} files, {loaded.bundle.rows} rows, "
         f"{len(loaded.bundle.suites)} suites pass, digest {loaded.digest}"
@@ -115,7 +115,7 @@ def _explain_search(loaded: PolicySnapshot, told: list[str]) -> None:
 def activate_folder(folder: Folder = None) -> None:
     """Put a folder's policy in force, whatever is in force now; on every machine, as soon as it is told."""
     where = _folder(folder)
-    prepared = _prepared(where)
+    prepared = _servable(where)
     from broker.cli.activating import put_in_force
 
     replaced = put_in_force(prepared.bundle, where)
@@ -144,6 +144,17 @@ def _prepared(folder: Path) -> PolicySnapshot:
         return prepare(read_folder(folder), datetime.now(UTC))
     except PolicyInvalid as invalid:
         _refuse(folder, invalid)
+
+
+def _servable(folder: Path) -> PolicySnapshot:
+    from broker.wiring.servable import refuse_unservable
+
+    loaded = _prepared(folder)
+    try:
+        refuse_unservable(loaded.bundle)
+    except PolicyInvalid as invalid:
+        _refuse(folder, invalid)
+    return loaded
 
 
 def _refuse(folder: Path, invalid: PolicyInvalid) -> NoReturn:

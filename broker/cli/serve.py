@@ -8,7 +8,7 @@ import typer
 from broker.cli.children import Child, ChildGaveUp, Family, Stop
 from broker.cli.listening import inherited, listen, url_of
 from broker.cli.migrate import migrate
-from broker.cli.registered import registered_partners
+from broker.cli.registered import refuse_unservable_partners, registered_partners
 from broker.settings import Settings, load_settings
 from broker.storage.embedded import EmbeddedPostgres, Endpoint
 
@@ -28,7 +28,11 @@ def command(
     """Answer calls until SIGTERM or Ctrl-C. The database gets the newest shape first."""
     stop = Stop()
     settings = load_settings()
-    registered_partners(settings)  # Policies that cannot be read are told before anything is started.
+    # What is wrong with the policies or the partners is told before anything is started.
+    if fd is None:
+        refuse_unservable_partners(settings)
+    else:
+        registered_partners(settings)
     address = (settings.host if host is None else host, settings.port if port is None else port)
     with inherited(fd) if fd is not None else listen(*address) as sock:
         jobs = settings.embedded if with_worker is None else with_worker
@@ -73,4 +77,4 @@ def _children(sock: socket, workers: int, *, jobs: bool) -> list[Child]:
         Child(f"api process {number}", ["api", "--fd", str(sock.fileno())], environment, sockets=(sock.fileno(),))
         for number in range(1, workers + 1)
     ]
-    return [*api, Child("worker", ["worker"], environment)] if jobs else api
+    return [*api, Child("worker", ["worker", "--child"], environment)] if jobs else api

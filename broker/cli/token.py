@@ -1,10 +1,12 @@
 """``broker token``: a development token."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import typer
 
+from broker.cli.registered import registered_agencies, registered_partners
 from broker.kernel.errors import ConfigurationError
 from broker.kernel.words import Role
 from broker.settings import Settings, load_settings
@@ -28,13 +30,15 @@ def command(
     settings = load_settings()
     if settings.issuer is not None:
         raise ConfigurationError("BROKER_ISSUER is set: tokens come from there, and development tokens are refused")
+    _warn(settings, "agency", [agency], registered_agencies)
+    _warn(settings, "partner", partner or [], registered_partners)
     token = issue(
         settings.home,
         sub=sub,
         agency=agency,
         roles=list(dict.fromkeys(role)),
         training_valid_until=_day(training_valid_until),
-        partners=_all_partners(settings) if partner is None else partner,
+        partners=list(registered_partners(settings)) if partner is None else partner,
         audience=settings.audience,
         lifetime=timedelta(hours=ttl),
     )
@@ -50,7 +54,14 @@ def _day(text: str | None) -> date:
         raise typer.BadParameter("must be a day such as 2026-01-31", param_hint="--training-valid-until") from None
 
 
-def _all_partners(settings: Settings) -> list[str]:
-    from broker.cli.registered import registered_partners
-
-    return list(registered_partners(settings))
+def _warn(settings: Settings, kind: str, given: list[str], register: Callable[[Settings], tuple[str, ...]]) -> None:
+    """Say which names this installation does not know. The token is made all the same: it may be for another one."""
+    if not given:
+        return
+    try:
+        known = register(settings)
+    except ConfigurationError:
+        return
+    for name in given:
+        if name not in known:
+            typer.echo(f"broker: no {kind} here is called {name!r}; known: {', '.join(known)}", err=True)

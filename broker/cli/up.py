@@ -17,7 +17,7 @@ import typer
 
 from broker.cli.children import Child, ChildGaveUp, Family, Stop
 from broker.cli.listening import listen, url_of
-from broker.cli.registered import registered_partners
+from broker.cli.registered import refuse_unservable_partners, registered_partners
 from broker.cli.standin import credentials, standins
 from broker.kernel.errors import ConfigurationError
 from broker.settings import Settings, load_settings
@@ -39,6 +39,7 @@ def command(
     if end_with_parent_process:
         _end_with_parent()
     settings = load_settings()
+    refuse_unservable_partners(settings)
     try:
         with _alone(settings.home), ExitStack() as open_things:
             _run(settings, workers, stop, open_things)

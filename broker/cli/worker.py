@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from broker.cli.connect import connected, with_database
+from broker.cli.registered import refuse_unservable_partners
 from broker.settings import Settings, load_settings
 from broker.storage.embedded import attach
 
@@ -15,12 +16,15 @@ def command(
     check: Annotated[
         bool, typer.Option("--check", help="Say whether a worker of this host is at work, and end: for health checks.")
     ] = False,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> None:
     """Run the jobs: searches, sweeping, the audit's sequencer. As many of these as wanted, on any machine."""
     settings = load_settings()
     if check:
         _check(settings)
         return
+    if not child:
+        refuse_unservable_partners(settings)
     with connected(settings) as endpoint:
         asyncio.run(_work(with_database(settings, endpoint)))
 

@@ -169,7 +169,7 @@ _LEADS: Final = Query(
 _PARTICIPANTS: Final = Query(
     name="participants",
     definition=(
-        "Participants of partners that verify, as on `until`. The row without a participant is the whole partner: of "
+        "Participants of partners that verify, as on `until`: a moment, or a day at its end. The row without a participant is the whole partner: of "
         "`enrolled` participants so many are `using` it, which is that at least one verification of them had been sent, "
         "and so many had accepted terms at all. The other rows are the participants, each with the version of the terms "
         "last accepted. Who had ended by then is in no number; `since` cuts off nothing here."
@@ -188,9 +188,14 @@ _PARTICIPANTS: Final = Query(
                    OR p.partner = ANY (CAST(:partners AS text[]))))
         SELECT partner, id AS participant, max(terms_version) AS terms_version, max(accepted_at) AS accepted_at,
                count(*) AS enrolled, count(*) FILTER (WHERE uses) AS using, count(terms_version) AS accepted
-        FROM enrolled GROUP BY GROUPING SETS ((partner), (partner, id)) ORDER BY partner, id NULLS FIRST
+        FROM enrolled GROUP BY GROUPING SETS ((partner), (partner, id))
+        UNION ALL
+        SELECT nobody, NULL, NULL, NULL, 0, 0, 0 FROM unnest(CAST(:verifying AS text[])) AS nobody
+        WHERE nobody NOT IN (SELECT partner FROM enrolled)
+        ORDER BY partner, participant NULLS FIRST
     """,
     tags=("participant:register:enrolled", "participant:terms:accepted", "participant:register:ended"),
+    as_of=True,
 )
 
 _HAND_OVERS: Final = Query(

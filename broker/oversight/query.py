@@ -11,3 +11,5 @@ class Query:
     definition: str
     sql: str
     tags: tuple[str, ...]
+    as_of: bool = False
+    """Whether it says how things stood at `until`; then a bare day is meant with all that happened on it."""

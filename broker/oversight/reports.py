@@ -1,7 +1,7 @@
 """Running a named report, and saying from when on there are records at all."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -14,6 +14,7 @@ from broker.kernel.clock import Clock
 from broker.kernel.errors import Invalid, NotFound
 from broker.kernel.partner import PartnerEntry
 from broker.oversight.queries import QUERIES
+from broker.oversight.query import Query
 from broker.storage.unit_of_work import Transaction, UnitOfWork
 
 _ENTRIES: Final = 1000
@@ -66,16 +67,18 @@ class Reports:
         actor: Actor,
         name: str,
         since: datetime,
-        until: datetime | None,
+        until: datetime | date | None,
         agency: str | None,
         partners: Collection[PartnerEntry],
         item: str | None = None,
     ) -> Report:
-        """Run a report; *item* is the one that a report about one item is about. With *agency*, only what is that agency's business: its partners, its information, its acts."""
+        """Run a report; *item* is the one that a report about one item is about. *until* may be a day: its beginning, or its
+        end where the report says how things stood. With *agency*, only what is that agency's business: its partners, its information, its acts.
+        """
         query = QUERIES.get(name)
         if query is None:
             raise NotFound
-        until = until or self._clock.now()
+        until = self._end(until, query)
         if not since < until:
             raise Invalid("`until` must be later than `since`", "/until")
         if item is None and ":item" in query.sql:
@@ -86,6 +89,7 @@ class Reports:
             "until": until,
             "owners": None if agency is None else [agency],
             "partners": owned,
+            "verifying": [entry.id for entry in partners if _verifies(entry, agency)],
             "item": item,
         }
         used = {key: value for key, value in scope.items() if f":{key}" in query.sql}
@@ -115,6 +119,12 @@ class Reports:
                 entries=list(entries.scalars()),
             )
 
+    def _end(self, until: datetime | date | None, query: Query) -> datetime:
+        if until is None or isinstance(until, datetime):
+            return until or self._clock.now()
+        # The latest moment of a day, because the last day of all has no other one behind it.
+        return datetime.combine(until, time.max if query.as_of else time.min, UTC)
+
     async def _coverage(self, tx: Transaction, since: datetime, until: datetime) -> Coverage:
         first: datetime | None = (await tx.execute(_FIRST)).scalar_one()
         if first is None or first >= until:
@@ -123,6 +133,11 @@ class Reports:
             day = first.date().isoformat()
             return Coverage(since=first, until=until, note=f"no records before {day}; what was done then is not known")
         return Coverage(since=since, until=until, note="records exist for the whole period")
+
+
+def _verifies(entry: PartnerEntry, agency: str | None) -> bool:
+    served = entry.participation
+    return served is not None and (agency is None or agency in (entry.owner, served.agency))
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

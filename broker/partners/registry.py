@@ -4,7 +4,6 @@ Entries come from the policy files, addresses from those entries or the operator
 installed entry points. Nothing here is ever taken from a request or a reply.
 """
 
-import ipaddress
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,18 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
+
 from broker.kernel.errors import ConfigurationError
 from broker.kernel.ids import PartnerId
 from broker.kernel.partner import PartnerEntry
+from broker.kernel.this_machine import is_this_machine
 from broker.partners.contract import Adapter
 from broker.storage.keys import load_or_create
 
 ADAPTER_GROUP: Final = "broker.adapters"
 SECRET_BYTES: Final = 32
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,13 @@ class Registry:
 
     def _built(self, entries: Sequence[PartnerEntry]) -> Mapping[PartnerId, Partner]:
         known = {entry.id for entry in entries}
-        unknown = sorted(set(self._url_overrides) - known)
-        if unknown:
-            raise ConfigurationError(f"BROKER_PARTNER_URLS names {unknown[0]!r}, which is not in partners.yaml")
+        unused = sorted(set(self._url_overrides) - known)
+        if unused:
+            # Refused where a command starts. Later an entry may have been taken out, and the rest has to be followed.
+            _log.warning("partner_urls_unused", setting="BROKER_PARTNER_URLS", partners=unused)
         given = self._adapters
         plugs = {
-            name: _given(name, given) if given is not None else _installed(name)
+            name: _given(name, given) if given is not None else installed(name)
             for name in {entry.adapter for entry in entries}
         }
         return {
@@ -92,10 +96,12 @@ def _given(name: str, adapters: Mapping[str, Adapter]) -> Adapter:
     return adapters[name]
 
 
-def _installed(name: str) -> Adapter:
+def installed(name: str) -> Adapter:
+    """The adapter of that name. Raises ConfigurationError where no installed package, or more than one, has it."""
     found = tuple(entry_points(group=ADAPTER_GROUP, name=name))
     if not found:
-        raise ConfigurationError(f"partners.yaml names the adapter {name!r}; no installed package has it")
+        known = ", ".join(sorted(entry_points(group=ADAPTER_GROUP).names)) or "none"
+        raise ConfigurationError(f"no installed package has the adapter {name!r}; installed: {known}")
     if len({point.value for point in found}) > 1:
         raise ConfigurationError(f"more than one installed package has an adapter called {name!r}")
     try:
@@ -117,15 +123,6 @@ def _checked_url(entry_id: str, url: str) -> str:
         raise ConfigurationError(f"the URL of partner {entry_id!r} must begin with https:// and a host")
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigurationError(f"the URL of partner {entry_id!r} may hold no user name, query or fragment")
-    if parts.scheme == "http" and not _loopback(host):
+    if parts.scheme == "http" and not is_this_machine(host):
         raise ConfigurationError(f"the URL of partner {entry_id!r} must be https: it is not on this machine")
     return url.rstrip("/")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

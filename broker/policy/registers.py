@@ -3,13 +3,13 @@
 A register is the closed list of ids of one kind. Everything else in ``policies/`` may name only what stands here.
 """
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 from broker.kernel.partner import PartnerEntry
+from broker.kernel.this_machine import is_this_machine
 from broker.kernel.tree import Tree, TreeError
 from broker.kernel.words import ProbeKind
 from broker.policy.bundle import AgencyTitle
@@ -155,19 +155,10 @@ def _implausible(entry: PartnerEntry) -> Iterable[str]:
 
 
 def _implausible_url(url: HttpUrl) -> Iterable[str]:
-    if url.scheme == "http" and not _loopback(url.host or ""):
+    if url.scheme == "http" and not is_this_machine(url.host or ""):
         yield "plain http is for this machine only; use https"
     if url.username or url.password or url.query or url.fragment:
         yield "the url may hold no credentials, query or fragment"
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _once(document: Document, found: list[tuple[int, _Named]], faults: Faults) -> dict[str, tuple[int, _Named]]:

@@ -14,7 +14,7 @@ from broker.policy.matching import same_or_any
 from broker.policy.question import PolicyEngineFailure, Refused, RuleRef, Verdict
 from broker.policy.search_matching import SearchMatching, words
 from broker.policy.search_question import SearchQuestion, SearchRefusal, SearchRefusalCode, SearchRule
-from broker.policy.search_words import CODES, detail_of
+from broker.policy.search_words import CODES, detail_of, without_row
 
 
 class SearchEngine:
@@ -47,11 +47,7 @@ class SearchEngine:
         found = list(search_facts.refusals(question, self._partners.get(question.partner), self._line(question)))
         if not may_search:
             found.append(self._refusal(question, SearchRefusalCode.ROLE_MAY_NOT_SEARCH, None))
-        found += [
-            self._refusal(question, CODES[rule], verdict.rule)
-            for rule, verdict in self.verdicts(question)
-            if not verdict
-        ]
+        found += [self._unaccepted(question, rule, verdict) for rule, verdict in self.verdicts(question) if not verdict]
         return tuple(found)
 
     def verdicts(self, question: SearchQuestion) -> Iterator[tuple[SearchRule, Verdict]]:
@@ -79,6 +75,14 @@ class SearchEngine:
         if allowed is not bool(verdict):
             raise PolicyEngineFailure("the policy engine contradicts the rows it was given")
         return verdict
+
+    def _unaccepted(self, question: SearchQuestion, rule: SearchRule, verdict: Verdict) -> SearchRefusal:
+        refusal = self._refusal(question, CODES[rule], verdict.rule)
+        # Civil enforcement has no row as a rule, and its words say so; of a stranger there is nothing to say.
+        unsaid = (
+            verdict.rule is None and rule is not SearchRule.CIVIL_ENFORCEMENT and question.partner in self._partners
+        )
+        return refusal.model_copy(update={"detail": without_row(rule, question)}) if unsaid else refusal
 
     def _line(self, question: SearchQuestion) -> RuleRef | None:
         return self._lines.get(question.partner)

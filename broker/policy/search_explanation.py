@@ -31,7 +31,8 @@ IN_ORDER: Final[dict[str, object]] = {
     "max_candidates": 20,
     "agreement": "in_force",
 }
-"""What a search says where its author says nothing; partner and requester come from the registers."""
+"""What a search says where its author says nothing; partner, requester and approval come from the registers."""
+_SPOKEN: Final = {"yes": True, "no": False}
 
 
 def question_of(bundle: PolicyBundle, told: Iterable[str]) -> SearchQuestion:
@@ -40,11 +41,16 @@ def question_of(bundle: PolicyBundle, told: Iterable[str]) -> SearchQuestion:
         **IN_ORDER,
         "partner": bundle.partners[0].id,
         "requester": next(iter(bundle.agencies)),
+        "approved": None,
     }
     for one in told:
         word, equals, value = one.partition("=")
-        if not equals or word not in SearchQuestion.model_fields:
-            raise ValueError(f"unknown word {quoted(word)}{hint(word, SearchQuestion.model_fields)}")
+        if not equals:
+            raise ValueError(f"{quoted(one)} is not WORD=VALUE")
+        if word not in SearchQuestion.model_fields:
+            words_known = ", ".join(SearchQuestion.model_fields)
+            near = hint(word, SearchQuestion.model_fields)
+            raise ValueError(f"unknown word {quoted(word)}{near}; known: {words_known}")
         said[word] = _value(said[word], value)
     for word, known in (
         ("partner", bundle.partner_rules),
@@ -79,7 +85,9 @@ def explain(engine: PolicyEngine, question: SearchQuestion) -> Iterator[str]:
 
 def _value(before: object, text: str) -> object:
     """A number, yes-or-no or list where the word is one; else the text as it is."""
-    if not isinstance(before, bool | int | list):
+    if (before is None or isinstance(before, bool)) and text in _SPOKEN:
+        return _SPOKEN[text]
+    if not isinstance(before, bool | int | list | None):
         return text
     if isinstance(before, list):
         return [part for part in text.split(",") if part]

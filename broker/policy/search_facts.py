@@ -22,7 +22,7 @@ def refusals(question: SearchQuestion, entry: PartnerEntry | None, line: RuleRef
         yield SearchRefusal(code=unknown, rule=None, detail=detail_of(unknown, question))
         return
     facts = (
-        (SearchRefusalCode.PARTNER_NOT_APPROVED, entry.approved),
+        (SearchRefusalCode.PARTNER_NOT_APPROVED, entry.approved if question.approved is None else question.approved),
         (SearchRefusalCode.AGREEMENT_OUT_OF_FORCE, question.agreement is AgreementState.IN_FORCE),
         # Exactly the purposes agreed: what lies below one is not meant, and civil enforcement only where it is named.
         (SearchRefusalCode.PURPOSE_NOT_AGREED, question.purpose in entry.agreement.purposes),

@@ -71,6 +71,8 @@ class SearchQuestion(_Value):
     edits: tuple[str, ...]
     max_candidates: int
     agreement: AgreementState
+    approved: bool | None = None
+    """Whether the partner is approved for searches; None, and so for every real search: as the register says."""
 
 
 class SearchRule(StrEnum):

@@ -48,6 +48,14 @@ _WORDS: Final[Mapping[SearchRefusalCode, str]] = {
 }
 
 
+def without_row(rule: SearchRule, question: SearchQuestion) -> str:
+    """That nothing is said of such a search, where `detail_of` would speak of a floor or a bound that there is not."""
+    return (
+        f"no row {rule.value!r} of searches.csv is about a search of {question.partner} for {question.purpose} "
+        f"under the predicate {question.predicate.value}"
+    )
+
+
 def detail_of(code: SearchRefusalCode, question: SearchQuestion) -> str:
     """The reason in words. Of the question only closed words go into it, never what somebody wrote."""
     return _WORDS[code].format_map(question.model_dump(mode="json", exclude={"edits"}))

@@ -141,7 +141,11 @@ class SuiteReader:
             line = document.line_of(("searches", index))
             self._check(document, line, "partners", search.question.partner)
             self._check(document, line, "purposes", search.question.purpose)
-            yield SearchCase(line=line, name=search.name, question=search.question, expected=frozenset(search.refused))
+            question = search.question
+            if question.approved is None:
+                # A case tries rules. Else a partner could not be switched off without changing the cases about it.
+                question = question.model_copy(update={"approved": True})
+            yield SearchCase(line=line, name=search.name, question=question, expected=frozenset(search.refused))
 
     def _defaults(self, document: Document, entry: _SuiteFile) -> Iterator[DefaultCase]:
         for index, default in enumerate(entry.defaults):

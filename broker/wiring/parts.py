@@ -20,7 +20,6 @@ from broker.partners.calls import CallCounts
 from broker.partners.dispatch import Dispatcher
 from broker.partners.registry import Registry
 from broker.policy.activation import PolicyInForce
-from broker.policy.bundle import PolicyBundle
 from broker.policy.holder import Policies
 from broker.processes.model import ProcessKind
 from broker.processes.register import Presence, ProcessRegister
@@ -43,6 +42,7 @@ from broker.storage.keys import load_or_create
 from broker.storage.sealing import Sealer, make_key
 from broker.storage.unit_of_work import UnitOfWork
 from broker.transport import Transport
+from broker.wiring.servable import refuse_unservable
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,10 @@ async def parts(settings: Settings, kind: ProcessKind) -> AsyncIterator[Parts]:
         raise ConfigurationError("no database was given to this process; it is started by `broker serve` or `worker`")
     clock = SystemClock()
     keys = settings.home / "keys"
-
-    def servable(bundle: PolicyBundle) -> Registry:
-        return Registry(bundle.partners, settings.partner_urls, keys)
-
-    policies = await asyncio.to_thread(Policies, settings.policies, clock, servable)
+    policies = await asyncio.to_thread(Policies, settings.policies, clock, refuse_unservable)
     sealing_key = settings.sealing_key_file or keys / "sealing.key"
     sealer = Sealer(load_or_create(sealing_key, make_key))
-    registry = servable(policies.current.bundle)
+    registry = Registry(policies.current.bundle.partners, settings.partner_urls, keys)
     engine = engine_for(app_url)
     work = UnitOfWork(engine)
     searches = SearchRepository(sealer)

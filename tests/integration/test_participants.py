@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -308,7 +308,7 @@ def test_on_any_date_it_is_known_how_many_use_it_of_how_many_and_what_each_accep
         reports = Reports(office.place.work, SystemClock())
         since = datetime(2017, 1, 1, tzinfo=UTC)
 
-        async def rows(until: datetime) -> list[dict[str, Any]]:
+        async def rows(until: datetime | date) -> list[dict[str, Any]]:
             return (await reports.run(AUDITOR, "participants", since, until, None, office.partners)).rows
 
         def total(found: list[dict[str, Any]]) -> tuple[int, int, int]:
@@ -324,11 +324,20 @@ def test_on_any_date_it_is_known_how_many_use_it_of_how_many_and_what_each_accep
             owner.execute("UPDATE search_leg SET calls = 1, state = 'sent' WHERE transaction_id = %s", (sent,))
         middle = datetime.now(UTC)
         await office.participants.end(ANALYST, KNOWS, office.partners, one.id, "released")
-        assert await rows(before) == []
+        # Before anybody is enrolled the partner is there, and nobody is: none of none is an answer.
+        assert [(row["partner"], row["enrolled"], row["using"], row["accepted"]) for row in await rows(before)] == [
+            (NAME, 0, 0, 0)
+        ]
         assert total(await rows(middle)) == (2, 1, 1)
         versions = {row["participant"]: row["terms_version"] for row in await rows(middle)}
         assert versions == {None: "2026-1", one.id: "2026-1", two.id: None}
         assert total(await rows(datetime.now(UTC))) == (1, 0, 0)
+        # A day is taken at its end, so today is everything so far; and the day before, nothing.
+        day = datetime.now(UTC).date()
+        assert total(await rows(day)) == (1, 0, 0)
+        assert total(await rows(before.date() - timedelta(days=1))) == (0, 0, 0)
+        await office.participants.end(ANALYST, KNOWS, office.partners, two.id, "released")
+        assert [row["enrolled"] for row in await rows(datetime.now(UTC))] == [0]
         # ICE-ERO's own officer reads the same; another component's reads nothing.
         for agency, seen in (("ICE-ERO", 3), ("CONTRACTOR-EX", 3), ("ICE-HSI", 0), ("CBP", 0)):
             found = await reports.run(AUDITOR, "participants", since, middle, agency, office.partners)

@@ -166,6 +166,27 @@ def test_a_suite_that_fails_refuses_the_start_without_a_traceback() -> None:
         assert "everything ends" in said.stderr
 
 
+@pytest.mark.parametrize("command", ["serve", "worker", "up"])
+@pytest.mark.parametrize(
+    ("urls", "reason"),
+    [
+        (
+            '{"dos-cdc": "https://partner.example"}',
+            "BROKER_PARTNER_URLS names 'dos-cdc', which is not in partners.yaml",
+        ),
+        ('{"dos-ccd": "http://169.254.169.254/"}', "BROKER_PARTNER_URLS[dos-ccd]: must be an https:// URL"),
+    ],
+)
+def test_a_partner_s_address_that_will_not_do_is_told_in_one_line_before_anything_starts(
+    tmp_path: Path, command: str, urls: str, reason: str
+) -> None:
+    home = tmp_path / "home"
+    said = broker(command, BROKER_HOME=str(home), BROKER_PORT="0", BROKER_PARTNER_URLS=urls)
+    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1), said.stderr
+    assert said.stderr.startswith(f"broker: {reason}")
+    assert not home.exists()
+
+
 def test_an_unknown_setting_stops_every_command() -> None:
     for command in (["serve"], ["worker"], ["up"], ["migrate"], ["token", "--sub=a", "--agency=DOS", "--role=analyst"]):
         said = broker(*command, BROKER_POLICY="somewhere")
@@ -181,6 +202,49 @@ def test_no_development_token_where_tokens_come_from_an_issuer() -> None:
     )
     assert (said.returncode, said.stdout) == (2, "")
     assert "BROKER_ISSUER is set" in said.stderr
+
+
+def test_a_token_for_names_that_are_not_known_here_is_made_and_said_so(tmp_path: Path) -> None:
+    given = ("token", "--sub=a", "--role=analyst", "--agency=NSA", "--partner=dos-ccd", "--partner=dos")
+    said = broker(*given, BROKER_HOME=str(tmp_path / "home"))
+    assert (said.returncode, said.stdout.count("\n")) == (0, 1)
+    agency, partner = said.stderr.splitlines()
+    assert agency.startswith("broker: no agency here is called 'NSA'; known: DHS, ")
+    assert partner.startswith("broker: no partner here is called 'dos'; known: cbp-atsp, dos-ccd, ")
+    said = broker(*given[:3], "--agency=DOS", BROKER_HOME=str(tmp_path / "home"))
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sample-probes {file}/x", "sample-probes {file}", "openapi {file}/x.yaml", "oversight searches", "serve", "up", "worker",
+     "token --sub=a --agency=DOS --role=analyst", "partner-standin dos-ccd"],
+)  # fmt: skip
+def test_a_path_that_will_not_do_is_told_in_one_line(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    arguments = [word.format(file=file) for word in command.split()]
+    said = broker(*arguments, BROKER_HOME=str(file / "home"), BROKER_PORT="0")
+    assert (said.returncode, said.stdout) == (2, ""), said.stderr
+    assert said.stderr.splitlines()[-1].startswith(f"broker: {file}")
+    assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("oversight searches --since yesterday", "--since is a day"),
+        ("oversight searches --until 2026-13-01", "--until is a day"),
+        ("oversight serches", "no report is called that; there are"),
+    ],
+)
+def test_a_report_that_there_is_not_is_told_before_a_database_is_started(
+    tmp_path: Path, command: str, reason: str
+) -> None:
+    said = broker(*command.split(), BROKER_HOME=str(tmp_path / "home"))
+    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1), said.stderr
+    assert reason in said.stderr
+    assert not (tmp_path / "home").exists()
 
 
 def test_commands_answer_on_stdout_and_log_to_stderr(tmp_path: Path) -> None:

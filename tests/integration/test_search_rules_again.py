@@ -21,7 +21,7 @@ from broker.search.model import Leg, Search
 from broker.search.recheck import Recheck
 from broker.storage.unit_of_work import Transaction
 from tests.support.desk import Desk, desk, serving
-from tests.support.policy_files import edited, written
+from tests.support.policy_files import at_partner, edited, written
 from tests.support.postgres import Database
 from tests.support.raw_partner import raw_partner
 from tests.support.workplace import ANALYST, Workplace, workplace
@@ -93,6 +93,27 @@ def test_a_closed_case_a_later_day_and_another_policy_stop_what_was_not_sent(
         assert "partner_unknown" in codes(await now(search, unknown))
 
     asked(postgres, tmp_path, test)
+
+
+def test_a_partner_that_is_switched_off_is_not_sent_what_waits(fresh_postgres: Database, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with (
+            workplace(fresh_postgres) as place,
+            raw_partner() as partner,
+            desk(fresh_postgres, tmp_path, {"cbp-atsp": partner.url}) as made,
+        ):
+            made.recheck = Recheck(place.work, shipped(place), SystemClock())
+            accepted = await made.accept("cbp-atsp")
+            off = at_partner("cbp-atsp", "approved: true", "approved: false")
+            async with place.work.begin() as tx:
+                await activate(tx, Policies(written(off, tmp_path / "off"), SystemClock()).current.bundle, "tests")
+            async with serving(made.worker()):
+                [leg] = (await made.until(accepted)).legs
+            assert (leg.state, leg.calls) == (LegState.REFUSED, 0)
+            assert str(leg.reason).startswith("no_longer_agreed: partner_not_approved")
+            assert partner.bodies == {}
+
+    asyncio.run(run())
 
 
 def test_what_nobody_can_say_is_not_sent(postgres: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

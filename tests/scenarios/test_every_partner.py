@@ -206,3 +206,26 @@ def test_the_vendor_is_not_asked_once_no_agreement_is_in_force(own: World, place
         assert asked(own, "vendor-lpr") == before
     finally:
         partners.write_text(good)
+
+
+@pytest.mark.parametrize("partner", [*GALLERIES, CHECKIN])
+def test_a_partner_is_switched_off_by_one_edit(own: World, place: Path, partner: str) -> None:
+    partners = place / "policies" / "partners.yaml"
+    good = partners.read_text("utf-8")
+    head, start, rest = good.partition(f"- id: {partner}\n")
+
+    def approved() -> bool:
+        listed = answered(own.analyst.get("/v1/partners"), 200)["items"]
+        return next(one["approved"] for one in listed if one["id"] == partner)
+
+    assert eventually(approved)
+    before = asked(own, partner)
+    try:
+        partners.write_text(head + start + rest.replace("approved: true", "approved: false", 1))
+        assert eventually(lambda: not approved())
+        leg = legs(own.searched(own.terms(own.case(), partners=[partner])))[partner]
+        assert leg["state"] == "refused"
+        assert "partner_not_approved" in leg["reason"]
+        assert asked(own, partner) == before
+    finally:
+        partners.write_text(good)

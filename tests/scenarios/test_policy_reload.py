@@ -1,5 +1,6 @@
 """A bad policy is not taken and is told; a good one changes what decides; without one the service does not start."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from tests.support.policy_files import SHIPPED
 from tests.support.programs import ROOT, environment, eventually, reachable_folder
 from tests.support.stack import running_stack
 
+NAMING = ("partners.yaml", "searches.csv", "tests/searches_test.yaml")
+"""What names a partner."""
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("reload")]
 
 
@@ -115,6 +118,54 @@ def narrower_suite(text: bytes) -> bytes:
          purposes: [criminal_investigation, threat_to_life], answer: allow}"""
     assert within in text
     return text.replace(within, within.replace(b"answer: allow", b"answer: needs_permission"))
+
+
+def test_a_partner_that_nobody_here_can_serve_keeps_the_last_good_policy(own: World, folder: Path) -> None:
+    before, register = current(own), folder / "partners.yaml"
+    good = register.read_bytes()
+    try:
+        register.write_bytes(good.replace(b"adapter: vendor\n", b"adapter: vendro\n"))
+        assert eventually(lambda: current(own)["last_error"] is not None)
+        now = current(own)
+        assert now["digest"] == now["in_force"] == before["digest"]
+        (fault,) = now["last_error"]["faults"]  # type: ignore[index]
+        assert re.match(r"partners\.yaml:[0-9]+: 'vendor-lpr': no installed package has the adapter 'vendro'", fault)
+        assert own.searched(own.terms(own.case()))["status"] == "complete"
+    finally:
+        register.write_bytes(good)
+    assert eventually(lambda: current(own)["last_error"] is None)
+
+
+def test_a_partner_is_taken_out_although_its_address_is_still_set(own: World, folder: Path) -> None:
+    # `make serve` sets the address of each stand-in, once and for all that it starts.
+    before, good = current(own), {path: path.read_bytes() for path in map(folder.joinpath, NAMING)}
+    try:
+        register, searches, suite = good
+        head, _, rest = good[register].partition(b"- id: vendor-lpr\n")
+        searches.write_bytes(without_lines(good[searches], b"vendor-lpr"))
+        suite.write_bytes(without_cases(good[suite], b"vendor-lpr"))
+        register.write_bytes(head + rest.partition(b"\n\n")[2])
+        moved = eventually(lambda: current(own)["in_force"] != before["in_force"])
+        assert moved, current(own)["last_error"]
+        # A worker that follows, and one that is started now.
+        assert own.searched(own.terms(own.case()))["status"] == "complete"
+        old = own.stack.kill_process("worker")
+        own.stack.wait_for("worker", not_in=old)
+        assert own.searched(own.terms(own.case()))["status"] == "complete"
+        assert "vendor-lpr" not in {one["id"] for one in answered(own.analyst.get("/v1/partners"), 200)["items"]}
+    finally:
+        for path, content in good.items():
+            path.write_bytes(content)
+    assert eventually(lambda: current(own)["in_force"] == before["in_force"])
+
+
+def without_lines(text: bytes, word: bytes) -> bytes:
+    return b"".join(line for line in text.splitlines(keepends=True) if word not in line)
+
+
+def without_cases(text: bytes, word: bytes) -> bytes:
+    start, *cases = text.split(b"  - name: ")
+    return b"  - name: ".join([start, *(case for case in cases if word not in case)])
 
 
 @pytest.mark.parametrize("name", ["owners/DOS.csv", "agencies.yaml", "access.csv", "model.conf"])

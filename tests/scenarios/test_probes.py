@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import struct
 import zlib
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from broker.search.probe import draw_anew
-from tests.scenarios.world import HIT, World, answered, refused, small_jpeg
+from tests.scenarios.world import HIT, World, answered, fresh, refused, small_jpeg
 
 
 def image_of(kind: str, size: tuple[int, int] = (80, 80), **options: Any) -> bytes:
@@ -87,6 +88,32 @@ def test_what_is_no_bearable_image_is_a_clear_422(world: World, case: str, name:
 def test_a_probe_of_too_many_bytes_is_refused(world: World, case: str) -> None:
     assert world.submit(world.terms(case), HIT + b"\0" * 10_000_000).status_code in (413, 422)
     assert world.submit(world.terms(case), HIT + b"\0" * 11_000_000).status_code in (413, 422)
+
+
+def without_file_name(world: World, case: str, *probes: bytes) -> httpx.Response:
+    """A search whose parts are what RFC 7578 asks for and no more: names."""
+    parts = [
+        ("request", json.dumps(world.terms(case, partners=["cbp-atsp"])).encode()),
+        *(("probe", p) for p in probes),
+    ]
+    body = b"".join(
+        b'--edge\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), content)
+        for name, content in parts
+    )
+    headers = {"Idempotency-Key": fresh(), "Content-Type": "multipart/form-data; boundary=edge"}
+    return world.analyst.post("/v1/searches", content=body + b"--edge--\r\n", headers=headers)
+
+
+def test_a_probe_needs_no_file_name_and_is_held_to_the_same_limits(world: World, case: str) -> None:
+    search = answered(without_file_name(world, case, HIT), 202)["id"]
+    done = answered(world.analyst.get(f"/v1/searches/{search}", params={"wait": 30}), 200)
+    # Byte for byte: read as text it would be no picture any more.
+    assert [leg["state"] for leg in done["legs"]] == ["answered"]
+    for probe in (b"not an image", b"", HIT[: len(HIT) // 2], b"GIF89a" + HIT):
+        assert refused(without_file_name(world, case, probe), 422)["pointer"] == "/probe"
+    assert without_file_name(world, case, HIT + b"\0" * 10_000_000).status_code in (413, 422)
+    for probes in ((), (HIT, HIT)):
+        assert without_file_name(world, case, *probes).status_code == 422
 
 
 @pytest.mark.parametrize(

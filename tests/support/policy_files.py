@@ -22,6 +22,17 @@ def edited(path: str, old: str, new: str) -> dict[str, bytes]:
     return files
 
 
+def at_partner(entry_id: str, old: str, new: str) -> dict[str, bytes]:
+    """The shipped files with one text replaced in the entry of one partner; the text has to be there."""
+    files = shipped()
+    before, start, rest = files["partners.yaml"].decode().partition(f"- id: {entry_id}\n")
+    entry, following, after = rest.partition("\n- id: ")
+    assert start, entry_id
+    assert old in entry, (entry_id, old)
+    files["partners.yaml"] = "".join((before, start, entry.replace(old, new, 1), following, after)).encode()
+    return files
+
+
 def appended(path: str, *lines: str) -> dict[str, bytes]:
     """The shipped files with lines added at the end of one."""
     files = shipped()

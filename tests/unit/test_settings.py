@@ -109,9 +109,20 @@ def test_partner_urls_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROKER_PARTNER_URLS", '{"cbp-atsp": "http://127.0.0.1:9001/"}')
     assert load_settings().partner_urls == {"cbp-atsp": "http://127.0.0.1:9001"}
     monkeypatch.setenv("BROKER_PARTNER_URLS", "cbp-atsp=http://127.0.0.1:9001")
-    assert "BROKER_PARTNER_URLS is not readable JSON" in refusal()
+    assert "BROKER_PARTNER_URLS: must be JSON" in refusal()
+    monkeypatch.setenv("BROKER_PARTNER_URLS", '{"cbp-atsp": "http://127.0.0.1:1", "cbp-atsp": "http://127.0.0.1:2"}')
+    assert "BROKER_PARTNER_URLS: must be JSON" in refusal()
+    assert "the same key twice" in refusal()
     monkeypatch.setenv("BROKER_PARTNER_URLS", '{"cbp-atsp": "ftp://127.0.0.1"}')
     assert "BROKER_PARTNER_URLS[cbp-atsp]" in refusal()
+
+
+@pytest.mark.parametrize("host", ["partner.example", "169.254.169.254", "10.0.0.1", "0.0.0.0", "[fe80::1]"])
+def test_a_partner_on_another_machine_is_reached_by_https(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("BROKER_PARTNER_URLS", f'{{"cbp-atsp": "http://{host}/"}}')
+    assert refusal() == "BROKER_PARTNER_URLS[cbp-atsp]: must be an https:// URL: it is not on this machine"
+    monkeypatch.setenv("BROKER_PARTNER_URLS", f'{{"cbp-atsp": "https://{host}/"}}')
+    assert load_settings().partner_urls == {"cbp-atsp": f"https://{host}"}
 
 
 def test_every_fault_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,8 @@ class EntryQuery:
             tag=tag,
             actor=actor,
             subject=subject,
-            since=_moment(since, "since") if since is not None else None,
-            until=_moment(until, "until") if until is not None else None,
+            since=_beginning(_moment(since, "since")) if since is not None else None,
+            until=_beginning(_moment(until, "until")) if until is not None else None,
         )
 
 
@@ -116,12 +116,13 @@ async def read_report(
 ) -> ReportReply:
     """A report over [since, until): days or moments, in UTC; from 2017-01-01 and until now unless said otherwise.
 
+    A day as `until` is not included, but for a report on how things stood, which takes it at its end; its definition says so.
     `item` is for reports about one item.
     """
     report = await held.reports.run(
         caller.actor,
         name,
-        _moment(since, "since") if since is not None else datetime.combine(_FIRST_DAY, time(), UTC),
+        _beginning(_FIRST_DAY if since is None else _moment(since, "since")),
         _moment(until, "until") if until is not None else None,
         None if Role.AUDITOR in caller.roles else caller.agency,
         held.policies.current.bundle.partners,
@@ -136,10 +137,14 @@ async def read_report(
     )
 
 
-def _moment(text: str, name: str) -> datetime:
+def _beginning(day: datetime | date) -> datetime:
+    return day if isinstance(day, datetime) else datetime.combine(day, time(), UTC)
+
+
+def _moment(text: str, name: str) -> datetime | date:
     try:
         if len(text) == len("2017-01-01"):
-            return datetime.combine(date.fromisoformat(text), time(), UTC)
+            return date.fromisoformat(text)
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise Invalid(f"`{name}` is a day such as 2017-01-01, or a moment with its zone", f"/{name}") from None

@@ -1,6 +1,7 @@
 import stat
 
 import pytest
+from structlog.testing import capture_logs
 
 from broker.kernel.errors import ConfigurationError
 from broker.partners.fakes import ScriptedWire
@@ -43,9 +44,12 @@ def test_an_override_takes_the_place_of_the_registers_address(tmp_path):
     assert registry.find("one").url == "http://127.0.0.1:1234"
 
 
-def test_an_override_for_nobody_is_named(tmp_path):
-    with pytest.raises(ConfigurationError, match="'oen'"):
-        Registry([entry()], {"oen": "https://x.example"}, tmp_path, PLUGS)
+def test_an_override_whose_partner_is_gone_is_told_and_the_rest_is_followed(tmp_path):
+    registry = Registry([entry("one"), entry("two")], {"two": "https://x.example"}, tmp_path, PLUGS)
+    with capture_logs() as logs:
+        registry.renew([entry("one")])
+    assert [(one["event"], one["partners"]) for one in logs] == [("partner_urls_unused", ["two"])]
+    assert [one.id for one in registry.entries()] == ["one"]
 
 
 @pytest.mark.parametrize(

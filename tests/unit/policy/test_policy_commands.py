@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from broker.cli.policy import app
-from tests.support.policy_files import SHIPPED, appended, shipped, written
+from tests.support.policy_files import SHIPPED, appended, at_partner, shipped, written
 
 README = (SHIPPED / "README.md").read_text()
 _BLOCK = re.compile(r"^```(\w+)(?: (file|append)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -50,6 +50,17 @@ def test_check_names_file_line_and_reason_and_exits_1(here: Path) -> None:
         1,
         "policies/owners/DOS.csv:11: unknown recipient 'fbi'; did you mean 'FBI'?\n",
     )
+
+
+def test_check_names_a_partner_whose_adapter_is_not_installed_here(here: Path) -> None:
+    written(at_partner("dos-ccd", "adapter: dos", "adapter: dso"), here / "policies")
+    line = (here / "policies" / "partners.yaml").read_text().splitlines().index("- id: dos-ccd") + 1
+    code, said = run("broker policy check policies")
+    expected = f"policies/partners.yaml:{line}: 'dos-ccd': no installed package has the adapter 'dso'; installed: "
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith(expected)
+    # Reading and trying the rules takes no adapter.
+    assert run("broker policy test policies")[0] == 0
 
 
 def test_test_counts_the_rows_tried(here: Path) -> None:
@@ -105,6 +116,15 @@ def test_explain_names_every_reason_against_a_search(here: Path) -> None:
     assert "Yes." in run("broker policy explain --search --with exigent=true --with prior_methods=false")[1]
 
 
+def test_explain_says_of_a_partner_that_is_switched_off_that_it_is(here: Path) -> None:
+    asked = "broker policy explain --search --with partner=dos-ccd"
+    assert "Yes." in run(asked)[1]
+    assert "partner_not_approved: dos-ccd is not approved" in run(f"{asked} --with approved=no")[1]
+    written(at_partner("dos-ccd", "approved: true", "approved: false"), here / "policies")
+    assert "partner_not_approved: dos-ccd is not approved" in run(asked)[1]
+    assert "Yes." in run(f"{asked} --with approved=yes")[1]
+
+
 @pytest.mark.parametrize(
     ("told", "reason"),
     [
@@ -112,7 +132,11 @@ def test_explain_names_every_reason_against_a_search(here: Path) -> None:
         ("purpose=crime", "unknown purpose 'crime'"),
         ("requester=ice", "unknown requester 'ice'; did you mean 'ICE'?"),
         ("basis=none", "unknown word 'basis'"),
-        ("training", "unknown word 'training'"),
+        ("training", "'training' is not WORD=VALUE"),
+        (
+            "colour=blue",
+            "unknown word 'colour'; known: partner, role, requester, training, enrolled, case, predicate, ",
+        ),
         ("evidentiary_basis=suspicion", "evidentiary_basis: input should be 'none'"),
         ("exigent=maybe", "exigent: input should be a valid boolean"),
         ("max_candidates=many", "max_candidates: input should be a valid integer"),

@@ -79,6 +79,16 @@ def test_each_rule_refuses_by_itself_with_its_line_and_in_words(engine: PolicyEn
             assert refusal.rule.file in {"partners.yaml", "searches.csv"}
 
 
+def test_where_no_row_speaks_of_such_a_search_no_floor_is_named(engine: PolicyEngine) -> None:
+    asked = search(partner="contractor-checkin", predicate="assessment", evidentiary_basis="court_order")
+    (refusal,) = (one for one in engine.search_refusals(asked) if one.code is SearchRefusalCode.BASIS_BELOW_FLOOR)
+    assert refusal.rule is None
+    assert refusal.detail == (
+        "no row 'basis' of searches.csv is about a search of contractor-checkin for criminal_investigation "
+        "under the predicate assessment"
+    )
+
+
 def test_everything_that_is_wrong_is_said_at_once(engine: PolicyEngine) -> None:
     everything: dict[str, Any] = {}
     expected: set[str] = set()
@@ -97,6 +107,8 @@ def test_every_reason_has_words(engine: PolicyEngine) -> None:
 def test_a_partner_that_is_unknown_or_not_approved_is_not_searched() -> None:
     engine = PolicyEngine(from_files(lean(edited("partners.yaml", "approved: true", "approved: false"))))
     assert codes(engine, search(partner="cbp-atsp")) == {"partner_not_approved"}
+    assert codes(engine, search(partner="cbp-atsp", approved=True)) == set()
+    assert codes(engine, search(partner="dos-ccd", approved=False)) == {"partner_not_approved"}
     for partner in ("dos_ccd", "DOS-CCD", "", "any", "*"):
         assert "partner_unknown" in codes(engine, search(partner=partner))
 

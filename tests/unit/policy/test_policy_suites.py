@@ -10,9 +10,10 @@ from broker.policy.engine import PolicyEngine
 from broker.policy.faults import PolicyInvalid
 from broker.policy.snapshot import prepare
 from broker.policy.source import from_files
-from tests.support.policy_files import appended, edited, shipped
+from tests.support.policy_files import appended, at_partner, edited, shipped
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PARTNERS = ("cbp-atsp", "dos-ccd", "state-dmv", "vendor-lpr", "contractor-checkin")
 
 
 def said_of(files: dict[str, bytes]) -> str:
@@ -101,6 +102,45 @@ def test_a_search_that_would_be_sent_against_what_is_expected_is_found() -> None
         "a sketch is no probe that the agreement knows: expected probe_kind_not_agreed, and the answer is no refusal"
         in said
     )
+
+
+@pytest.mark.parametrize("partner", PARTNERS)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("approved: true", "approved: false"),
+        ("valid_until: 2035-12-31", "valid_until: 2025-12-31"),
+        ("valid_from: 2020-01-01", "valid_from: 2030-01-01"),
+        ("url: http://127.0.0.1:", "url: https://partner.example:"),
+        ("  caveats:", "  limits: {concurrent: 2, per_second: 1, attempts: 1}\n  caveats:"),
+    ],
+)
+def test_what_an_operator_changes_at_night_is_one_edit(partner: str, old: str, new: str) -> None:
+    # Whoever has to stop a partner at once must not have to write cases first.
+    files = at_partner(partner, old, new)
+    files["partners.yaml"] = files["partners.yaml"].replace(b"  limits:\n    call_seconds: 10\n", b"")
+    prepare(files, NOW)
+
+
+def test_a_partner_that_is_taken_out_is_taken_out_of_all_that_names_it() -> None:
+    files = shipped()
+    before, vendor, rest = files["partners.yaml"].decode().partition("- id: vendor-lpr\n")
+    files["partners.yaml"] = (before + rest.partition("\n\n")[2]).encode()
+    assert vendor
+    said = said_of(files).splitlines()
+    assert said
+    assert all("unknown partner 'vendor-lpr'" in one for one in said)
+    assert {one.split(":")[0] for one in said} == {"searches.csv", "tests/searches_test.yaml"}
+
+
+def test_a_case_about_a_partner_is_about_one_that_is_approved_unless_it_says_otherwise() -> None:
+    suite_file = "tests/searches_test.yaml"
+    unsaid = edited(suite_file, "  approved: true\n", "")
+    prepare(unsaid, NOW)
+    off = at_partner("dos-ccd", "approved: true", "approved: false")
+    prepare({**off, suite_file: unsaid[suite_file]}, NOW)
+    said = said_of(edited(suite_file, "    refused: [partner_not_approved]\n", ""))
+    assert said.endswith("a partner that is switched off: expected no refusal, and the answer is partner_not_approved")
 
 
 def test_a_failure_stands_at_the_line_of_its_case() -> None:
