@@ -39,10 +39,10 @@ from broker.search.service import RUN_JOB
 from broker.search.settling import Settling
 from broker.settings import Settings
 from broker.storage.database import conninfo_for, engine_for
-from broker.storage.keys import load_or_create
-from broker.storage.sealing import Sealer, make_key
+from broker.storage.sealing import Sealer
 from broker.storage.unit_of_work import UnitOfWork
 from broker.transport import Transport
+from broker.wiring.keys import proven_sealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Parts:
 async def parts(settings: Settings, kind: ProcessKind) -> AsyncIterator[Parts]:
     """Build what every process of the service needs; closed at the end of the block.
 
-    Raises ConfigurationError when the policies cannot be used: a cold start without them serves nothing.
+    Raises ConfigurationError when the policies or this machine's keys cannot be used: it then serves nothing.
     """
     app_url = settings.database_url
     if app_url is None:
@@ -91,14 +91,13 @@ async def parts(settings: Settings, kind: ProcessKind) -> AsyncIterator[Parts]:
         return Registry(bundle.partners, settings.partner_urls, keys)
 
     policies = await asyncio.to_thread(Policies, settings.policies, clock, servable)
-    sealing_key = settings.sealing_key_file or keys / "sealing.key"
-    sealer = Sealer(load_or_create(sealing_key, make_key))
     registry = servable(policies.current.bundle)
     engine = engine_for(app_url)
     work = UnitOfWork(engine)
-    searches = SearchRepository(sealer)
-    settling = Settling(work, searches, ItemWriter(sealer), clock)
     try:
+        sealer = await proven_sealer(work, settings)
+        searches = SearchRepository(sealer)
+        settling = Settling(work, searches, ItemWriter(sealer), clock)
         async with Transport() as transport:
             counts = CallCounts()
             dispatcher = Dispatcher(registry, transport, counts)
