@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from broker.cli.children import Child, ChildGaveUp, Family, Stop
+from broker.cli.connect import check_shape
 from broker.cli.listening import inherited, listen, url_of
 from broker.cli.migrate import migrate
 from broker.cli.registered import registered_partners
@@ -45,6 +46,7 @@ def _run(settings: Settings, sock: socket, workers: int, stop: Stop, *, jobs: bo
     try:
         endpoint = database.start() if database is not None else _given(settings)
         migrate(endpoint)
+        check_shape(endpoint)
         family.start(*_children(sock, workers, jobs=jobs))
         typer.echo(f"broker listens on {url_of(sock)}")
         while not stop.wait(_TEND_SECONDS):
@@ -73,4 +75,4 @@ def _children(sock: socket, workers: int, *, jobs: bool) -> list[Child]:
         Child(f"api process {number}", ["api", "--fd", str(sock.fileno())], environment, sockets=(sock.fileno(),))
         for number in range(1, workers + 1)
     ]
-    return [*api, Child("worker", ["worker"], environment)] if jobs else api
+    return [*api, Child("worker", ["worker", "--patient"], environment)] if jobs else api

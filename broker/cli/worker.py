@@ -6,22 +6,24 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.connect import connected, with_database
+from broker.cli.connect import check_shape, connected, with_database
+from broker.kernel.errors import ConfigurationError
 from broker.settings import Settings, load_settings
-from broker.storage.embedded import attach
+from broker.storage.embedded import Endpoint, attach
 
 
 def command(
     check: Annotated[
         bool, typer.Option("--check", help="Say whether a worker of this host is at work, and end: for health checks.")
     ] = False,
+    patient: Annotated[bool, typer.Option("--patient", hidden=True)] = False,
 ) -> None:
     """Run the jobs: searches, sweeping, the audit's sequencer. As many of these as wanted, on any machine."""
     settings = load_settings()
     if check:
         _check(settings)
         return
-    with connected(settings) as endpoint:
+    with connected(settings, patient=patient) as endpoint:
         asyncio.run(_work(with_database(settings, endpoint)))
 
 
@@ -32,7 +34,14 @@ def _check(settings: Settings) -> None:
     if database is None:
         running = attach(settings.home)
         database = running.app_url if running is not None else None
-    wanting = "the database is not running" if database is None else asyncio.run(found_wanting(database))
+    if database is None:
+        wanting = "the database is not running"
+    else:
+        try:
+            check_shape(Endpoint(owner_url=database, app_url=database))
+            wanting = asyncio.run(found_wanting(database))
+        except ConfigurationError as error:
+            wanting = error.detail
     if wanting:
         typer.echo(f"broker: {wanting}", err=True)
         raise typer.Exit(1)
