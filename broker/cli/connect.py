@@ -57,6 +57,13 @@ def check_shape(endpoint: Endpoint, *, patient: bool = False) -> None:
         raise ConfigurationError(outdated(found, newest()))
 
 
+def has_policy(endpoint: Endpoint) -> bool:
+    """Whether a policy is in force in this database, so that a process need not have a good one of its own."""
+    connection: psycopg.Connection[Any]
+    with psycopg.connect(conninfo_for(endpoint.app_url)) as connection:
+        return connection.execute("SELECT FROM policy_in_force").fetchone() is not None
+
+
 def _revision(app_url: str) -> str | None:
     # With the service's own limits and role, so that what stands in its way stands in this one's.
     connection: psycopg.Connection[Any]

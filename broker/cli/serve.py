@@ -6,10 +6,11 @@ from typing import Annotated, Final
 import typer
 
 from broker.cli.children import Child, ChildGaveUp, Family, Stop
-from broker.cli.connect import check_shape
+from broker.cli.connect import check_shape, has_policy
 from broker.cli.listening import inherited, listen, url_of
 from broker.cli.migrate import migrate
 from broker.cli.registered import registered_partners
+from broker.kernel.errors import ConfigurationError
 from broker.settings import Settings, load_settings
 from broker.storage.embedded import EmbeddedPostgres, Endpoint
 
@@ -29,7 +30,6 @@ def command(
     """Answer calls until SIGTERM or Ctrl-C. The database gets the newest shape first."""
     stop = Stop()
     settings = load_settings()
-    registered_partners(settings)  # Policies that cannot be read are told before anything is started.
     address = (settings.host if host is None else host, settings.port if port is None else port)
     with inherited(fd) if fd is not None else listen(*address) as sock:
         jobs = settings.embedded if with_worker is None else with_worker
@@ -47,6 +47,7 @@ def _run(settings: Settings, sock: socket, workers: int, stop: Stop, *, jobs: bo
         endpoint = database.start() if database is not None else _given(settings)
         migrate(endpoint)
         check_shape(endpoint)
+        _require_policy(settings, endpoint)
         family.start(*_children(sock, workers, jobs=jobs))
         typer.echo(f"broker listens on {url_of(sock)}")
         while not stop.wait(_TEND_SECONDS):
@@ -62,6 +63,15 @@ def _run(settings: Settings, sock: socket, workers: int, stop: Stop, *, jobs: bo
             database.stop()
 
 
+def _require_policy(settings: Settings, endpoint: Endpoint) -> None:
+    """Policies that cannot be read are told before anything is started, unless another one is in force."""
+    try:
+        registered_partners(settings)
+    except ConfigurationError:
+        if not has_policy(endpoint):
+            raise
+
+
 def _given(settings: Settings) -> Endpoint:
     assert settings.database_url is not None
     return Endpoint(owner_url=settings.owner_database_url or settings.database_url, app_url=settings.database_url)
@@ -75,4 +85,4 @@ def _children(sock: socket, workers: int, *, jobs: bool) -> list[Child]:
         Child(f"api process {number}", ["api", "--fd", str(sock.fileno())], environment, sockets=(sock.fileno(),))
         for number in range(1, workers + 1)
     ]
-    return [*api, Child("worker", ["worker", "--patient"], environment)] if jobs else api
+    return [*api, Child("worker", ["worker", "--child"], environment)] if jobs else api

@@ -16,14 +16,14 @@ def command(
     check: Annotated[
         bool, typer.Option("--check", help="Say whether a worker of this host is at work, and end: for health checks.")
     ] = False,
-    patient: Annotated[bool, typer.Option("--patient", hidden=True)] = False,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> None:
     """Run the jobs: searches, sweeping, the audit's sequencer. As many of these as wanted, on any machine."""
     settings = load_settings()
     if check:
         _check(settings)
         return
-    with connected(settings, patient=patient) as endpoint:
+    with connected(settings, patient=child) as endpoint:
         asyncio.run(_work(with_database(settings, endpoint)))
 
 

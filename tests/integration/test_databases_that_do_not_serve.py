@@ -143,7 +143,7 @@ def test_what_serve_has_started_waits_for_a_database_that_is_away(tmp_path: Path
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"postgresql://broker_app:hidden@127.0.0.1:{free.getsockname()[1]}/broker"
     with subprocess.Popen(
-        [sys.executable, "-m", "broker", "worker", "--patient"],
+        [sys.executable, "-m", "broker", "worker", "--child"],
         cwd=ROOT,
         env=environment(BROKER_HOME=str(tmp_path), BROKER_DATABASE_URL=url),
         stderr=subprocess.PIPE,
