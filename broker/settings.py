@@ -22,7 +22,7 @@ _SAMPLES: Final = frozenset(
     {"change", "changeit", "changeme", "default", "dummy", "example", "password", "placeholder", "replaceme", "sample"}
     | {"secret", "todo", "topsecret", "xxx", "xxxx", "yourpassword", "yoursecret"}
 )
-_MIN_KEY_BYTES: Final = 32
+_KEY_BYTES: Final = 32
 
 
 def is_sample_secret(text: str) -> bool:
@@ -92,7 +92,9 @@ def _own_key_file(path: Path) -> Path:
         raise ValueError("names a file that cannot be read") from None
     if mode & 0o077:
         raise ValueError("names a file that others may read; chmod 600 it")
-    if len(content) < _MIN_KEY_BYTES or len(set(content)) < _MIN_KEY_BYTES // 4:
+    if len(content) != _KEY_BYTES:
+        raise ValueError(f"names a file of {len(content)} bytes; the key is exactly {_KEY_BYTES} random bytes")
+    if len(set(content)) < _KEY_BYTES // 4:
         raise ValueError("names a file without a real key in it")
     if is_sample_secret(content.decode("utf-8", "replace").strip()):
         raise ValueError("names a file with a sample key in it; make one of your own")

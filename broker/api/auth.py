@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ClaimError, JoseError
 from joserfc.jwk import KeySet
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -85,7 +85,7 @@ class Authenticator:
             self._check(decoded.claims)
             return Caller.model_validate(decoded.claims)
         except (JoseError, ValidationError, ValueError) as fault:
-            _log.info("token_refused", kind=type(fault).__name__)
+            _log.info("token_refused", kind=type(fault).__name__, claims=_claims_at_fault(fault))
             raise Unauthenticated("the token is not valid here, or no longer") from None
 
     def _check(self, claims: dict[str, Any]) -> None:
@@ -99,6 +99,15 @@ class Authenticator:
             sub={"essential": True},
         )
         registry.validate(claims)
+
+
+def _claims_at_fault(fault: Exception) -> list[str]:
+    # Their names alone: what a refused token says is anybody's text.
+    if isinstance(fault, ClaimError):
+        return [fault.claim]
+    if isinstance(fault, ValidationError):
+        return sorted({str(one["loc"][0]) for one in fault.errors(include_input=False) if one["loc"]})
+    return []
 
 
 def day_of(moment: datetime) -> date:

@@ -64,7 +64,8 @@ class JwksSource:
             self._held = _key_set(reply)
             self._next = self._clock.now() + _FRESH
         except (WireFailure, ValueError) as fault:
-            _log.error("issuer_keys_not_fetched", kind=type(fault).__name__)
+            why = fault.fault.value if isinstance(fault, WireFailure) else str(fault)
+            _log.error("issuer_keys_not_fetched", why=why, kept=self._held is not None)
             self._next = self._clock.now() + _PAUSE
 
 
@@ -72,7 +73,7 @@ def _key_set(reply: WireReply) -> KeySet:
     told = reply.json.get("keys") if reply.status == _OK and isinstance(reply.json, dict) else None
     keys = [key for key in map(_key, told) if key is not None] if isinstance(told, list) else []
     if not keys:
-        raise ValueError("not a key set")
+        raise ValueError(f"status {reply.status} and no key of a known kind in it")
     return KeySet(keys)
 
 

@@ -117,7 +117,9 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 async def _storage_error(_request: Request, error: Exception) -> Response:
     occurrence = new_id("occ")
-    _log.error("storage_failed", occurrence=occurrence, kind=type(error).__name__, exc_info=error)
+    # SQLAlchemy's class is one for many causes; the driver's says whether the disk is full or a lock was not to be had.
+    kind = type(getattr(error, "orig", None) or error).__name__
+    _log.error("storage_failed", occurrence=occurrence, kind=kind, exc_info=error)
     return problem(Unavailable.status, Unavailable.slug, Unavailable.title, occurrence=occurrence)
 
 

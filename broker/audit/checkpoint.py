@@ -43,6 +43,7 @@ ROW: Final = "size, root, since, since_root, extract(epoch FROM at)::text, key_i
 """The select list that `Checkpoint.of_row` reads."""
 KEY_FILE: Final = "audit-signing.key"
 EARLIER_KEYS_FILE: Final = "audit-earlier.pub"
+_COPY: Final = "copy keys/ from a machine whose worker signs it"
 
 
 class Unreadable(ValueError):
@@ -141,30 +142,41 @@ class Signer:
         self.public_keys = (self.public_key, *earlier)
 
     @classmethod
-    def load(cls, keys: Path) -> Self:
+    def load(cls, keys: Path, signed_last: str | None = None) -> Self:
         """From the folder of keys (``$BROKER_HOME/keys``); the key is made if there is none.
 
         To change the key: note its public line in ``audit-earlier.pub``, move the key file away, start again.
+        *signed_last* is the key id of the log's newest checkpoint. Raises ConfigurationError if it is neither this
+        key's nor an earlier one's; then none is made, either.
         """
-        pem = load_or_create(keys / KEY_FILE, _new_key)
+        file, earlier = keys / KEY_FILE, _earlier_keys(keys)
+        foreign = signed_last is not None and signed_last not in {key.key_id for key in earlier}
+        if foreign and not file.exists():
+            raise ConfigurationError(f"there is no {file}, with which this database's audit was signed; {_COPY}")
+        pem = load_or_create(file, _new_key)
         try:
             key = load_pem_private_key(pem, password=None)
         except ValueError:
             key = None
         if not isinstance(key, Ed25519PrivateKey):
-            raise ConfigurationError(f"{keys / KEY_FILE} is not an Ed25519 key in PEM")
-        earlier = keys / EARLIER_KEYS_FILE
-        try:
-            return cls(key, read_public_keys(earlier.read_text("utf-8")) if earlier.exists() else ())
-        except ValueError as error:
-            raise ConfigurationError(
-                f"{earlier} does not hold keys as `broker audit public-key` prints them"
-            ) from error
+            raise ConfigurationError(f"{file} is not an Ed25519 key in PEM")
+        signer = cls(key, earlier)
+        if foreign and signer.public_key.key_id != signed_last:
+            raise ConfigurationError(f"{file} is not the key that this database's audit was signed with; {_COPY}")
+        return signer
 
     def sign(self, checkpoint: Checkpoint) -> Checkpoint:
         """The same head with this key's signature."""
         named = checkpoint.model_copy(update={"key_id": self.public_key.key_id})
         return named.model_copy(update={"signature": self._key.sign(named.body)})
+
+
+def _earlier_keys(keys: Path) -> tuple[PublicKey, ...]:
+    file = keys / EARLIER_KEYS_FILE
+    try:
+        return read_public_keys(file.read_text("utf-8")) if file.exists() else ()
+    except ValueError as error:
+        raise ConfigurationError(f"{file} does not hold keys as `broker audit public-key` prints them") from error
 
 
 def known_public_keys(keys: Path) -> tuple[PublicKey, ...]:

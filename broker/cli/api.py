@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.connect import with_database
+from broker.cli.connect import check_shape, with_database
 from broker.cli.listening import answer, inherited
 from broker.kernel.errors import ConfigurationError
 from broker.settings import Settings, load_settings
@@ -19,7 +19,9 @@ def command(fd: Annotated[int, typer.Option()]) -> None:
     settings = load_settings()
     provide(settings)
     with inherited(fd) as sock:
-        app = create_app(with_database(settings, _endpoint(settings)))
+        endpoint = _endpoint(settings)
+        check_shape(endpoint, patient=True)
+        app = create_app(with_database(settings, endpoint))
         answer(app, sock, app.state.ending.begin, settings.drain_seconds)
 
 

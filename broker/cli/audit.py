@@ -15,6 +15,7 @@ from broker.audit.nodes import newest_checkpoint
 from broker.audit.report import Report
 from broker.audit.verify import verify as verify_log
 from broker.cli.connect import connected
+from broker.cli.refusals import refusal
 from broker.kernel.errors import ConfigurationError
 from broker.settings import Settings, load_settings
 
@@ -38,6 +39,7 @@ Keys = Annotated[
         help="Keys to trust, one a line as `broker audit public-key` prints them, instead of this installation's.",
     ),
 ]
+_NO_AUDIT = "there is none in it, or the role may not read it, or the URL is not one"
 
 
 @app.command()
@@ -88,10 +90,8 @@ async def _snapshot(url: str) -> AsyncIterator["psycopg.AsyncConnection[Any]"]:
             await connection.set_read_only(True)
             yield connection
     except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
-        raise ConfigurationError(
-            f"the audit of that database cannot be read ({type(error).__name__}); is it running, is the URL right, "
-            "and was `broker migrate` run?"
-        ) from error
+        why = refusal(error, url, "--database-url") if isinstance(error, psycopg.OperationalError) else _NO_AUDIT
+        raise ConfigurationError(f"the audit of that database cannot be read: {why}") from error
 
 
 @contextmanager

@@ -29,6 +29,7 @@ def configure_logs(level: int = logging.INFO) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_clean, last]))
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.WARNING)
+    logging.captureWarnings(True)  # A library's warning would else stand between the lines as bare text.
 
 
 def _outages_in_one_line(_logger: Any, _method: str, event: Any) -> Any:

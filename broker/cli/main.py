@@ -13,6 +13,7 @@ _COMMANDS: Final = {
     "worker": "worker",
     "up": "up",
     "migrate": "migrate",
+    "keys": "keys",
     "partner-standin": "standin",
     "sample-probes": "samples",
     "token": "token",

@@ -1,16 +1,18 @@
 """``broker migrate``: bring the database to the newest shape."""
 
+import psycopg
 import typer
 
-from broker.cli.connect import connected
+from broker.cli.refusals import refusal
 from broker.kernel.errors import ConfigurationError
 from broker.settings import load_settings
-from broker.storage.embedded import Endpoint
+from broker.storage.embedded import Endpoint, connected
 
 
 def command() -> None:
     """Bring the database to the newest shape, as the role that owns the schema."""
-    with connected(load_settings()) as endpoint:
+    settings = load_settings()
+    with connected(settings.home, settings.database_url, settings.owner_database_url) as endpoint:
         migrate(endpoint)
     typer.echo("the database has the newest shape")
 
@@ -24,8 +26,8 @@ def migrate(endpoint: Endpoint) -> None:
     try:
         upgrade(endpoint.owner_url)
     except DBAPIError as error:
-        # The driver's text may hold the statement; its class says enough, and the database's own log has the rest.
-        raise ConfigurationError(
-            f"the database cannot be brought to the newest shape ({type(error.orig).__name__}); is it running, and does "
-            "BROKER_OWNER_DATABASE_URL (or else BROKER_DATABASE_URL) name the role that owns it?"
-        ) from error
+        if not isinstance(error.orig, psycopg.Error):
+            raise
+        one_role = endpoint.owner_url == endpoint.app_url
+        setting = "BROKER_DATABASE_URL" if one_role else "BROKER_OWNER_DATABASE_URL"
+        raise ConfigurationError(refusal(error.orig, endpoint.owner_url, setting)) from error

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from broker.cli.connect import has_policy
 from broker.kernel.errors import ConfigurationError
 from broker.settings import Settings
+from broker.storage.embedded import Endpoint
 
 if TYPE_CHECKING:
     from broker.policy.bundle import PolicyBundle
@@ -20,11 +22,27 @@ def registered_agencies(settings: Settings) -> tuple[str, ...]:
 
 
 def refuse_unservable_partners(settings: Settings) -> None:
-    """Raises ConfigurationError for a partner without an adapter here, and for one that only BROKER_PARTNER_URLS names.
+    """Raises ConfigurationError for a partner without an adapter here, and for one that only BROKER_PARTNER_URLS names."""
+    _refuse_addresses_of_nobody(settings, _names(_read(settings, servable=True)))
 
-    For commands that somebody starts. What they start again later must not fail for an entry taken out meanwhile.
+
+def require_policy(settings: Settings, endpoint: Endpoint, *, addresses: bool) -> None:
+    """Raises ConfigurationError if this host's policies cannot be served and none is in force that could be instead.
+
+    With *addresses* also for a partner that only BROKER_PARTNER_URLS names. That is for processes that somebody starts:
+    what is started again later must not fail for an entry that was taken out meanwhile.
     """
-    known = _names(_read(settings, servable=True))
+    try:
+        known = _names(_read(settings, servable=True))
+    except ConfigurationError:
+        if not has_policy(endpoint):
+            raise
+        return
+    if addresses:
+        _refuse_addresses_of_nobody(settings, known)
+
+
+def _refuse_addresses_of_nobody(settings: Settings, known: tuple[str, ...]) -> None:
     for name in settings.partner_urls:
         if name not in known:
             raise ConfigurationError(

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.connect import connected, with_database
-from broker.cli.registered import refuse_unservable_partners
+from broker.cli.connect import check_shape, connected, with_database
+from broker.cli.registered import require_policy
+from broker.kernel.errors import ConfigurationError
 from broker.settings import Settings, load_settings
-from broker.storage.embedded import attach
+from broker.storage.embedded import Endpoint, attach
 
 
 def command(
@@ -23,9 +24,9 @@ def command(
     if check:
         _check(settings)
         return
-    if not child:
-        refuse_unservable_partners(settings)
-    with connected(settings) as endpoint:
+    with connected(settings, patient=child) as endpoint:
+        if not child:
+            require_policy(settings, endpoint, addresses=True)
         asyncio.run(_work(with_database(settings, endpoint)))
 
 
@@ -36,7 +37,14 @@ def _check(settings: Settings) -> None:
     if database is None:
         running = attach(settings.home)
         database = running.app_url if running is not None else None
-    wanting = "the database is not running" if database is None else asyncio.run(found_wanting(database))
+    if database is None:
+        wanting = "the database is not running"
+    else:
+        try:
+            check_shape(Endpoint(owner_url=database, app_url=database))
+            wanting = asyncio.run(found_wanting(database))
+        except ConfigurationError as error:
+            wanting = error.detail
     if wanting:
         typer.echo(f"broker: {wanting}", err=True)
         raise typer.Exit(1)

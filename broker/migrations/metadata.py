@@ -18,6 +18,7 @@ import broker.release.held.tables
 import broker.release.permission.tables
 import broker.release.tables
 import broker.search.tables
-import broker.storage.idempotency  # noqa: F401 - imported, like the rest, so that its tables are known
+import broker.storage.idempotency
+import broker.storage.sealing_key  # noqa: F401 - imported, like the rest, so that its tables are known
 
 METADATA = SQLModel.metadata

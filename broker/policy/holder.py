@@ -38,13 +38,20 @@ class LoadFailure:
 
 
 class Policies:
-    """Built once per process. A cold start without a good policy raises: there is nothing to fall back on."""
+    """Built once per process. Without a good policy, of the folder or in force, it raises: nothing else may decide."""
 
-    def __init__(self, folder: Path, clock: Clock, accept: Callable[[PolicyBundle], object] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        accept: Callable[[PolicyBundle], object] | None = None,
+        in_force: Mapping[str, bytes] | None = None,
+    ) -> None:
         """Raises PolicyInvalid, or ConfigurationError: then the service must not start.
 
         *accept* is asked about every bundle before it may decide, and raises ConfigurationError for one that this
-        installation cannot serve, e.g. because a partner's adapter is not installed.
+        installation cannot serve, e.g. because a partner's adapter is not installed. *in_force* are the files that
+        stand in for a folder that is not good.
         """
         self._folder = folder
         self._accept = accept or (lambda _bundle: None)
@@ -54,7 +61,15 @@ class Policies:
         self._tried: str | None = None
         self.last_error: LoadFailure | None = None
         self._follows = False
-        self._current = self._authored = self._keep(self._prepare(read_folder(folder)))
+        self._borrowed = False
+        try:
+            self._current = self._authored = self._keep(self._prepare(read_folder(folder)))
+        except BrokerError as broken:
+            if in_force is None:
+                raise
+            self._borrowed = True
+            self._current = self._authored = self._keep(self._prepare(in_force))
+            self._alarm(broken, None)
 
     @property
     def current(self) -> PolicySnapshot:
@@ -63,8 +78,13 @@ class Policies:
 
     @property
     def authored(self) -> PolicySnapshot:
-        """The newest policy of this process's folder that it found good."""
+        """The newest policy of this process's folder that it found good; the one in force while it is `borrowed`."""
         return self._authored
+
+    @property
+    def borrowed(self) -> bool:
+        """Whether the folder has not been good since the start."""
+        return self._borrowed
 
     @property
     def differs(self) -> bool:
@@ -88,7 +108,7 @@ class Policies:
                 files = read_folder(self._folder)
                 digest = digest_of(files)
                 if digest == self._authored.digest:
-                    self._tried, self.last_error = digest, None
+                    self._tried, self.last_error, self._borrowed = digest, None, False
                     return False
                 if digest == self._tried:
                     return False
@@ -96,7 +116,7 @@ class Policies:
             except Exception as broken:  # noqa: BLE001 - whatever is wrong with the new one, the old one stays
                 self._alarm(broken, digest)
                 return False
-            self._tried, self.last_error = digest, None
+            self._tried, self.last_error, self._borrowed = digest, None, False
             if not self._follows:
                 self._current = self._authored
             _log.info("policy_loaded", digest=digest, rows=self._authored.bundle.rows)

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE: Final = 12
-_KEY_BYTES: Final = 32
+KEY_BYTES: Final = 32
 
 
 class SealBroken(Exception):
@@ -37,10 +37,12 @@ class Sealer:
     """Seals and opens with one outer key of 32 bytes."""
 
     def __init__(self, outer_key: bytes) -> None:
-        if len(outer_key) != _KEY_BYTES:
+        if len(outer_key) != KEY_BYTES:
             raise ValueError("the sealing key must be 32 bytes")
         self._outer = AESGCM(outer_key)
         self._fingerprints = hmac.digest(outer_key, b"fingerprints", "sha256")
+        self.name = hmac.digest(outer_key, b"name", "sha256")
+        """Tells this key from others, and nothing else about it."""
 
     def fingerprint(self, content: bytes) -> bytes:
         """A hash by which the same content is known again, and which nobody without the key can try contents against."""
@@ -54,6 +56,14 @@ class Sealer:
             wrapped_key=_encrypt(self._outer, inner, aad),
             ciphertext=_encrypt(AESGCM(inner), content, aad),
         )
+
+    def wrapped(self, wrapped_key: bytes, bound_to: str) -> bool:
+        """Whether that wrapped key was wrapped with this sealer's key."""
+        try:
+            _decrypt(self._outer, wrapped_key, bound_to.encode())
+        except (InvalidTag, ValueError):
+            return False
+        return True
 
     def open(self, sealed: Sealed, bound_to: str) -> bytes:
         """The content; raises SealBroken when anything about it is not as it was sealed."""

@@ -1,9 +1,10 @@
 """What API and worker processes share."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from broker.decision.loader import Loader
 from broker.decision.service import DecisionService
@@ -13,13 +14,13 @@ from broker.items.reader import ItemReader
 from broker.items.writer import ItemWriter
 from broker.jobs.queue import JobQueue
 from broker.kernel.clock import SystemClock
-from broker.kernel.errors import ConfigurationError
+from broker.kernel.errors import BrokerError, ConfigurationError
 from broker.notify.courier import Courier
 from broker.notify.receivers import Receivers
 from broker.partners.calls import CallCounts
 from broker.partners.dispatch import Dispatcher
 from broker.partners.registry import Registry
-from broker.policy.activation import PolicyInForce
+from broker.policy.activation import PolicyInForce, fetch, in_force
 from broker.policy.holder import Policies
 from broker.processes.model import ProcessKind
 from broker.processes.register import Presence, ProcessRegister
@@ -38,10 +39,10 @@ from broker.search.service import RUN_JOB
 from broker.search.settling import Settling
 from broker.settings import Settings
 from broker.storage.database import conninfo_for, engine_for
-from broker.storage.keys import load_or_create
-from broker.storage.sealing import Sealer, make_key
+from broker.storage.sealing import Sealer
 from broker.storage.unit_of_work import UnitOfWork
 from broker.transport import Transport
+from broker.wiring.keys import proven_sealer
 from broker.wiring.servable import refuse_unservable
 
 
@@ -79,32 +80,31 @@ class Parts:
 async def parts(settings: Settings, kind: ProcessKind) -> AsyncIterator[Parts]:
     """Build what every process of the service needs; closed at the end of the block.
 
-    Raises ConfigurationError when the policies cannot be used: a cold start without them serves nothing.
+    Raises ConfigurationError when the policies or this machine's keys cannot be used: it then serves nothing.
     """
     app_url = settings.database_url
     if app_url is None:
         raise ConfigurationError("no database was given to this process; it is started by `broker serve` or `worker`")
     clock = SystemClock()
     keys = settings.home / "keys"
-    policies = await asyncio.to_thread(Policies, settings.policies, clock, refuse_unservable)
-    sealing_key = settings.sealing_key_file or keys / "sealing.key"
-    sealer = Sealer(load_or_create(sealing_key, make_key))
-    registry = Registry(policies.current.bundle.partners, settings.partner_urls, keys)
     engine = engine_for(app_url)
     work = UnitOfWork(engine)
-    searches = SearchRepository(sealer)
-    settling = Settling(work, searches, ItemWriter(sealer))
     try:
+        policies = await _policies(work, partial(Policies, settings.policies, clock, refuse_unservable))
+        registry = Registry(policies.current.bundle.partners, settings.partner_urls, keys)
+        sealer = await proven_sealer(work, settings)
+        searches = SearchRepository(sealer)
+        settling = Settling(work, searches, ItemWriter(sealer))
         async with Transport() as transport:
             counts = CallCounts()
             dispatcher = Dispatcher(registry, transport, counts)
-            in_force = PolicyInForce(policies)
-            recheck = Recheck(in_force)
+            policy = PolicyInForce(policies)
+            recheck = Recheck(policy)
             asking = LegAsking(work, searches, settling, dispatcher, registry, recheck, settings.base_url)
             run = SearchRun(work, searches, settling, asking)
             conninfo = conninfo_for(app_url)
             jobs = JobQueue(conninfo, {RUN_JOB: run.run})
-            door = DecisionService(work, Loader(ItemReader(sealer), in_force), ReleaseHoldings())
+            door = DecisionService(work, Loader(ItemReader(sealer), policy), ReleaseHoldings())
             grants = GrantService(work)
             asked = PermissionRepository(sealer)
             receivers = Receivers(policies.current.bundle.notified_at, keys)
@@ -138,6 +138,20 @@ async def parts(settings: Settings, kind: ProcessKind) -> AsyncIterator[Parts]:
         await engine.dispose()
 
 
+async def _policies(work: UnitOfWork, build: Callable[..., Policies]) -> Policies:
+    """The folder's policies. Where they are not good the one in force decides, as in a process that was running."""
+    try:
+        return await asyncio.to_thread(build)
+    except BrokerError:
+        async with work.begin() as tx:
+            digest = await in_force(tx)
+            files = None if digest is None else await fetch(tx, digest)
+        if files is None:
+            raise
+        return await asyncio.to_thread(build, in_force=files)
+
+
 def _digests(policies: Policies, kind: ProcessKind) -> tuple[str, str | None]:
     # A worker looks after no folder; what its own says is of no consequence once it follows.
-    return policies.current.digest, policies.authored.digest if kind is ProcessKind.API else None
+    looks_after = kind is ProcessKind.API and not policies.borrowed
+    return policies.current.digest, policies.authored.digest if looks_after else None

@@ -7,6 +7,7 @@ import structlog
 from broker.audit.events import PolicyActivated, PolicyRefused, service_actor
 from broker.audit.recorder import record
 from broker.policy.activation import Considered, HostFolder, PolicyInForce, consider, in_force
+from broker.policy.holder import LoadFailure
 from broker.processes.register import this_host
 from broker.wiring.parts import Parts
 
@@ -54,18 +55,19 @@ class PolicyWatch(PolicyFollower):
         super().__init__(held)
         self._folder = HostFolder(this_host(), str(held.settings.policies))
         self._considered: str | None = None
+        self._recorded: LoadFailure | None = None
 
     async def look(self) -> None:
         """Take a changed folder if it is good, record it if it is not, and follow what is in force."""
         policies = self._held.policies
-        before = policies.last_error
-        if self._considered is not None:
+        if self._considered is not None or policies.borrowed:
             await asyncio.to_thread(policies.reload)
-        if policies.authored.digest != self._considered:
+        # What stands in for a folder that was bad at the start is nothing that its author has said.
+        if not policies.borrowed and policies.authored.digest != self._considered:
             await self._consider()
         await super().look()
         error = policies.last_error
-        if error is not None and error is not before:
+        if error is not None and error is not self._recorded:
             async with self._held.work.begin() as tx:
                 await record(
                     tx,
@@ -73,6 +75,7 @@ class PolicyWatch(PolicyFollower):
                         actor=_POLICY_ACTOR, faults=max(1, len(error.faults)), in_force=policies.current.digest
                     ),
                 )
+            self._recorded = error
 
     async def _consider(self) -> None:
         authored = self._held.policies.authored

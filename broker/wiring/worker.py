@@ -2,7 +2,6 @@
 
 import asyncio
 
-from broker.audit.checkpoint import Signer
 from broker.audit.sequencer import run_sequencer
 from broker.jobs.ending import ended
 from broker.jobs.queue import every
@@ -11,6 +10,7 @@ from broker.processes.model import ProcessKind
 from broker.recall.overdue import OverdueService
 from broker.settings import Settings
 from broker.storage.listening import Listener
+from broker.wiring.keys import proven_signer
 from broker.wiring.parts import parts
 from broker.wiring.policies import PolicyFollower
 
@@ -31,7 +31,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     Once *stop* is set, jobs under way get a few seconds to finish; what does not is taken over by another worker.
     """
     async with parts(settings, ProcessKind.WORKER) as held, held.jobs.opened():
-        signer = Signer.load(settings.home / "keys")
+        signer = await proven_signer(held.work, settings.home / "keys")
         follower, heard = PolicyFollower(held), asyncio.Event()
         await follower.look()
         duties = (

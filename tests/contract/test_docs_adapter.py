@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
+from broker.api.schemas.searches import SearchBody
 from broker.kernel.partner import PartnerEntry
 from broker.partners.contract import FailureKind
 from tests.support.outside import PAGE, of, write_package
@@ -56,7 +57,9 @@ def test_the_pages_own_suite_catches_a_change_for_the_worse(package):
 
 def test_the_entry_points_name_what_the_examples_define():
     (text,) = of("toml")
-    points = tomllib.loads(text)["project"]["entry-points"]
+    project = tomllib.loads(text)["project"]
+    assert {"name", "version"} <= project.keys()  # Without them no installer takes the package.
+    points = project["entry-points"]
     assert points["broker.adapters"] == {"county": "county.adapter:CountyAdapter"}
     assert points["broker.standins"] == {"county-residents": "county.standin:build"}
 
@@ -66,6 +69,13 @@ def test_the_row_of_the_register_is_one():
     (row,) = yaml.safe_load(text)
     entry = TypeAdapter(PartnerEntry).validate_json(json.dumps(row, default=str))
     assert (entry.id, entry.adapter) == ("county-residents", "county")
+
+
+def test_the_search_that_the_page_sends_is_in_order():
+    (script,) = (text for text in of("sh") if "request.json" in text)
+    sent = re.search(r"<<END\n(.*?)\nEND\n", script, re.DOTALL)
+    assert sent is not None
+    SearchBody.model_validate_json(sent[1].replace("$case", "cas_" + "a" * 26))
 
 
 def test_every_failure_that_the_page_explains_exists():

@@ -83,3 +83,29 @@ def test_traces_without_their_packages_stop_the_start(tmp_path: Path) -> None:
     else:
         pytest.skip("the packages are here")
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ
+
+
+def test_all_keys_are_made_at_once_and_kept(tmp_path: Path) -> None:
+    def run() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "broker", "keys"],
+            cwd=ROOT,
+            env=environment(BROKER_HOME=str(tmp_path / "home"), BROKER_POLICIES=str(folder)),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    entry = (
+        "\n- {id: EX-INBOX, title: An invented agency of the tests, address: 1 Sample Street,"
+        " notify: {url: 'https://inbox.example.invalid/messages'}}\n"
+    )
+    folder = written(appended("agencies.yaml", entry), tmp_path / "policies")
+    made = run()
+    assert made.returncode == 0, made.stderr
+    keys = {file.name: file.read_bytes() for file in (tmp_path / "home" / "keys").iterdir()}
+    assert {"sealing.key", "audit-signing.key", "partner-dos-ccd.key", "notify-EX-INBOX.key"} <= keys.keys()
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "home" / "keys").iterdir()} == {0o600}
+    again = run()
+    assert again.stdout == f"{len(keys)} of {len(keys)} keys were there already\n"
+    assert keys == {file.name: file.read_bytes() for file in (tmp_path / "home" / "keys").iterdir()}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from broker.app import bare_app
-from broker.cli.main import _COMMANDS
+from broker.cli.main import _COMMANDS, _GROUPS
 from broker.settings import known_names
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -44,6 +44,40 @@ def test_every_command_that_is_run_exists() -> None:
     run += [line.split()[1] for unit in UNITS for line in of_unit(unit)["ExecStart"]]
     assert set(run) <= set(_COMMANDS)
     assert {"serve", "worker", "migrate"} <= set(run)
+
+
+def test_every_command_that_the_page_names_exists() -> None:
+    page = (DOCS / "deploying.md").read_text("utf-8")
+    named = set(re.findall(r"`broker ([a-z-]+)", page)) | set(re.findall(r"(?m)(?:^    |bin/)broker ([a-z-]+)", page))
+    assert named <= {*_COMMANDS, *_GROUPS}
+    assert {"keys", "migrate"} <= named
+
+
+def test_whoever_verifies_the_database_is_told_whom_to_trust() -> None:
+    page = (DOCS / "deploying.md").read_text("utf-8")
+    urls = re.findall(r"postgresql://\S+verify-full\S*", page)
+    assert len(urls) == 2
+    assert all("sslrootcert=" in url for url in urls)
+    # The container's database is made by hand, with its owner, and serves as many processes as the page says.
+    database = COMPOSE["services"]["database"]
+    assert "POSTGRES_DB" not in database["environment"]
+    assert "max_connections=400" in database["command"]
+
+
+def test_no_key_of_a_checkout_gets_into_the_image() -> None:
+    lines = (DOCS.parent / ".dockerignore").read_text("utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    # All is left out but what the image is built from, and of that the keys.
+    assert rules[0] == "*"
+    copied = {word for line in (DEPLOY / "Containerfile").read_text("utf-8").splitlines() for word in of_copy(line)}
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == copied
+    assert {"**/keys", "**/*.key"} <= set(rules)
+
+
+def of_copy(line: str) -> list[str]:
+    """What a line copies out of the checkout."""
+    words = line.split()
+    return words[1:-1] if words[:1] == ["COPY"] and not words[1].startswith("--") else []
 
 
 def test_every_route_that_the_page_names_exists() -> None:

@@ -1,5 +1,6 @@
 """A traceback in the log says where it broke, and not what the variables held: tokens, probes, content."""
 
+import json
 import subprocess
 import sys
 
@@ -62,3 +63,19 @@ def test_an_outage_of_the_database_is_one_line_and_everything_else_has_its_trace
         assert "warning" in line
     assert "".join(others).count("Traceback") == 2
     assert "".join(others).count("LockNotAvailable") == 2
+
+
+_WARNS = """
+import sys
+sys.stderr.isatty = lambda: False
+from broker.cli.logs import configure_logs
+configure_logs()
+import warnings
+warnings.warn("a library warns")
+"""
+
+
+def test_a_library_s_warning_is_a_line_of_the_log() -> None:
+    said = subprocess.run([sys.executable, "-c", _WARNS], cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    [line] = said.splitlines()
+    assert "a library warns" in json.loads(line)["event"]

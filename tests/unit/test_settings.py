@@ -142,6 +142,8 @@ def test_a_sealing_key_is_private_and_real(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "chmod 600" in refusal()
     key.chmod(0o600)
     assert "without a real key" in refusal()
+    key.write_bytes(bytes(range(33)))
+    assert "33 bytes; the key is exactly 32" in refusal()
     key.write_bytes(bytes(range(32)))
     assert load_settings().sealing_key_file == key
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from broker.api.deps import ServicesDep
 from broker.api.limits import ORDINARY_BODY, LongBodies
+from broker.api.problems import problem
 from broker.kernel.errors import Invalid, NotFound, Unauthenticated, Unavailable
 from broker.kernel.ids import PartnerId
 from broker.partners.callbacks import SIGNATURE_HEADER, Unverified, verify
@@ -48,5 +49,6 @@ async def take_callback(partner: str, request: Request, held: ServicesDep) -> Re
     if taken is Taken.UNKNOWN:
         raise NotFound
     if taken is Taken.NOT_YET:
-        raise Unavailable
+        # It has overtaken its submission, and the partner comes again: nothing here has failed that anybody should see.
+        return problem(Unavailable.status, Unavailable.slug, Unavailable.title)
     return Response(status_code=204)
