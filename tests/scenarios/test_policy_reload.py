@@ -94,6 +94,8 @@ def test_a_good_file_changes_the_policy_in_force_and_what_is_decided(own: World,
             lambda: current(own)["in_force"] != before["in_force"] or current(own)["last_error"] is not None
         )
         assert moved
+        # What is in force is followed a moment later.
+        assert eventually(lambda: current(own)["digest"] == current(own)["in_force"])
         now = current(own)
         if now["last_error"] is not None:
             pytest.fail(f"the narrower policy was not taken: {now['last_error']}")
