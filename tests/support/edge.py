@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -23,6 +23,8 @@ from broker.partners.contract import Answered, NoHit
 from broker.processes.model import ProcessKind
 from broker.search.run import WORKER
 from broker.settings import Settings
+from broker.storage.keys import load_or_create
+from broker.storage.sealing import make_key
 from broker.wiring.parts import Parts, parts
 from tests.support.policy_files import SHIPPED
 from tests.support.postgres import Database
@@ -118,9 +120,14 @@ def search_terms(case: str, partners: Sequence[str], **changes: Any) -> dict[str
     }
 
 
+_SEALING: Final = make_key()
+"""Tests share a database, which is sealed with one key."""
+
+
 @asynccontextmanager
 async def edge(database: Database, home: Path, policies: Path = SHIPPED) -> AsyncIterator[Edge]:
-    """The application on *database*, started as its server would start it."""
+    """The application on *database*, started as its server would start it, on one more host with the same keys."""
+    load_or_create(home / "keys" / "sealing.key", lambda: _SEALING)
     settings = Settings(_env_file=None, home=home, database_url=database.app_url, policies=policies)
     app = create_app(settings)
     async with AsyncExitStack() as opened:

@@ -94,7 +94,7 @@ def test_a_callback_that_overtakes_its_submission_is_no_failure() -> None:
     partner = SimpleNamespace(secret=lambda: b"s" * 32)
     app = bare_app()
     app.state.services = SimpleNamespace(
-        registry=SimpleNamespace(find=lambda _name: partner), clock=Clock(), callbacks=Callbacks()
+        registry=SimpleNamespace(find=lambda _name: partner, entries=list), clock=Clock(), callbacks=Callbacks()
     )
     target = "/v1/callbacks/dos-ccd?transactionId=a&taskId=b"
     signature = sign(b"s" * 32, method="POST", target=target, body=b"{}", at=NOW)
