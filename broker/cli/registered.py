@@ -26,20 +26,26 @@ def refuse_unservable_partners(settings: Settings) -> None:
     _refuse_addresses_of_nobody(settings, _names(_read(settings, servable=True)))
 
 
-def require_policy(settings: Settings, endpoint: Endpoint, *, addresses: bool) -> None:
-    """Raises ConfigurationError if this host's policies cannot be served and none is in force that could be instead.
-
-    With *addresses* also for a partner that only BROKER_PARTNER_URLS names. That is for processes that somebody starts:
-    what is started again later must not fail for an entry that was taken out meanwhile.
-    """
+def require_policy(settings: Settings, endpoint: Endpoint) -> None:
+    """Raises ConfigurationError if this host's policies cannot be served and none is in force that could be instead."""
     try:
-        known = _names(_read(settings, servable=True))
+        _read(settings, servable=True)
     except ConfigurationError:
         if not has_policy(endpoint):
             raise
+
+
+def refuse_addresses_of_nobody(settings: Settings) -> None:
+    """Raises ConfigurationError for a partner that only BROKER_PARTNER_URLS names, before anything is started.
+
+    For processes that somebody starts: what is started again later must not fail for an entry taken out meanwhile.
+    Policies that cannot be read are told of when it is known whether others are in force.
+    """
+    try:
+        known = registered_partners(settings)
+    except ConfigurationError:
         return
-    if addresses:
-        _refuse_addresses_of_nobody(settings, known)
+    _refuse_addresses_of_nobody(settings, known)
 
 
 def _refuse_addresses_of_nobody(settings: Settings, known: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from broker.cli.children import Child, ChildGaveUp, Family, Stop
 from broker.cli.connect import check_shape
 from broker.cli.listening import inherited, listen, url_of
 from broker.cli.migrate import migrate
-from broker.cli.registered import require_policy
+from broker.cli.registered import refuse_addresses_of_nobody, require_policy
 from broker.settings import Settings, load_settings
 from broker.storage.embedded import EmbeddedPostgres, Endpoint
 
@@ -29,24 +29,26 @@ def command(
     """Answer calls until SIGTERM or Ctrl-C. The database gets the newest shape first."""
     stop = Stop()
     settings = load_settings()
+    if fd is None:
+        refuse_addresses_of_nobody(settings)
     address = (settings.host if host is None else host, settings.port if port is None else port)
     with inherited(fd) if fd is not None else listen(*address) as sock:
         jobs = settings.embedded if with_worker is None else with_worker
         try:
-            _run(settings, sock, workers, stop, jobs=jobs, started=fd is None)
+            _run(settings, sock, workers, stop, jobs=jobs)
         except ChildGaveUp as gone:
             typer.echo(f"broker: {gone}; it cannot be kept running, so everything ends", err=True)
             raise typer.Exit(gone.code if gone.code > 0 else 1) from None
 
 
-def _run(settings: Settings, sock: socket, workers: int, stop: Stop, *, jobs: bool, started: bool) -> None:
+def _run(settings: Settings, sock: socket, workers: int, stop: Stop, *, jobs: bool) -> None:
     database = EmbeddedPostgres(settings.home) if settings.embedded else None
     family = Family(grace=15.0 + settings.drain_seconds)
     try:
         endpoint = database.start() if database is not None else _given(settings)
         migrate(endpoint)
         check_shape(endpoint)
-        require_policy(settings, endpoint, addresses=started)
+        require_policy(settings, endpoint)
         family.start(*_children(sock, workers, jobs=jobs))
         typer.echo(f"broker listens on {url_of(sock)}")
         while not stop.wait(_TEND_SECONDS):

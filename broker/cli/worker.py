@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from broker.cli.connect import check_shape, connected, with_database
-from broker.cli.registered import require_policy
+from broker.cli.registered import refuse_addresses_of_nobody, require_policy
 from broker.kernel.errors import ConfigurationError
 from broker.settings import Settings, load_settings
 from broker.storage.embedded import Endpoint, attach
@@ -24,9 +24,11 @@ def command(
     if check:
         _check(settings)
         return
+    if not child:
+        refuse_addresses_of_nobody(settings)
     with connected(settings, patient=child) as endpoint:
         if not child:
-            require_policy(settings, endpoint, addresses=True)
+            require_policy(settings, endpoint)
         asyncio.run(_work(with_database(settings, endpoint)))
 
 

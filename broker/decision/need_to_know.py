@@ -22,8 +22,10 @@ async def may_know(tx: Transaction, actor: Actor, item: Item, policy: PolicySnap
     strange = {system for system in asked if system is not None and system not in actor.enrolled}
     if not strange:
         return True
-    if policy is None:
-        return False
+    if (
+        policy is None
+    ):  # Which of them verify participants cannot be told; those with none enrolled can have said nothing of any.
+        return not await ever_enrolled(tx, strange)
     register = {entry.id: entry for entry in policy.bundle.partners}
     if any(entry.participation is not None for system, entry in register.items() if system in strange):
         return False

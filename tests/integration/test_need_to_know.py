@@ -183,14 +183,14 @@ def test_what_was_released_under_a_grant_is_the_recipient_s_by_that_grant(postgr
     at_work(postgres, test)
 
 
-def test_what_waits_for_a_grant_is_made_for_who_asked(postgres: Database) -> None:
+def test_what_waits_for_a_grant_is_made_for_who_asked(fresh_postgres: Database) -> None:
     async def test(place: Workplace, case: CaseId, note: ItemId) -> None:
         held = await place.held.hold(ENROLLED, place.wish(case, note), None, secrets.token_hex(8), "x")
         await place.grant("CONTRACTOR-EX", note)
         await place.held.sweep()
         assert (await place.held.read(ENROLLED, held.id)).state.value == "released"  # type: ignore[union-attr]
 
-    at_work(postgres, test)
+    at_work(fresh_postgres, test)
 
 
 def test_a_partner_s_leaving_the_register_frees_nothing(postgres: Database) -> None:

@@ -15,6 +15,7 @@ from broker.kernel.words import LegState, SearchStatus
 from broker.search import callbacks as callbacks_module
 from broker.search import leases
 from broker.search.callbacks import Taken
+from broker.search.model import Search
 from broker.search.service import SearchService
 from broker.search.settling import Settling
 from tests.support.desk import Desk, desk, entry, serving
@@ -272,4 +273,5 @@ def test_traitor_that_takes_an_answer_after_the_cancellation_is_caught(
 
     monkeypatch.setattr(callbacks_module.Callbacks, "_waiting", any_state)
     monkeypatch.setattr(Settling, "settle", whatever)
+    monkeypatch.setattr(Search, "cancelled", False)
     assert at_desk(fresh_postgres, tmp_path, answered_after_cancelling)[1] is not LegState.CANCELLED

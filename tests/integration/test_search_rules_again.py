@@ -102,7 +102,7 @@ def test_a_partner_that_is_switched_off_is_not_sent_what_waits(fresh_postgres: D
             raw_partner() as partner,
             desk(fresh_postgres, tmp_path, {"cbp-atsp": partner.url}) as made,
         ):
-            made.recheck = Recheck(place.work, shipped(place), SystemClock())
+            made.recheck = Recheck(shipped(place))
             accepted = await made.accept("cbp-atsp")
             off = at_partner("cbp-atsp", "approved: true", "approved: false")
             async with place.work.begin() as tx:
