@@ -214,7 +214,8 @@ def test_a_held_release_that_fails_lets_the_others_have_their_turn(
         for _ in range(30):
             await place.held.sweep()
             if (await place.held.read(ANALYST, ids[1])).state is HeldState.RELEASED:
-                assert looked.count(ids[0]) == 1, "it is tried again in a minute, and not at every sweep"
+                # Each of the two grants may wake it once; by itself it comes again in a minute.
+                assert looked.count(ids[0]) <= 2, "it is not tried at every sweep"
                 return
             await asyncio.sleep(0.1)
         pytest.fail("the second one never had its turn")
