@@ -92,9 +92,9 @@ def test_of_strangers_long_bodies_a_few_are_held_at_a_time(fresh_postgres: Datab
             yield b" "
 
         held = [asyncio.create_task(place.client.post("/v1/callbacks/x", content=dripped())) for _ in range(8)]
-        turned_away, _ = await asyncio.wait(held, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        turned_away, _ = await asyncio.wait(held, timeout=8, return_when=asyncio.FIRST_COMPLETED)
         while len(turned_away) < 6:
-            later, _ = await asyncio.wait(set(held) - turned_away, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+            later, _ = await asyncio.wait(set(held) - turned_away, timeout=2, return_when=asyncio.FIRST_COMPLETED)
             assert later, "more are held than there is room for"
             turned_away |= later
         assert {(await one).status_code for one in turned_away} == {503}
