@@ -209,6 +209,7 @@ def test_a_held_release_that_fails_lets_the_others_have_their_turn(
         held = [await place.hold(case, one) for one in (first, second)]
         ids = [one.id for one in held if isinstance(one, HeldRelease)]
         assert len(ids) == 2
+        await read_up(place)
         for one in (first, second):
             await place.grant("DOS", one)
         honest, looked = HeldReleaseService.look, []
