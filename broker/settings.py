@@ -58,20 +58,20 @@ def _web_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _key_url(text: str) -> str:
+def _safe_url(text: str, otherwise: str) -> str:
     url = _web_url(text)
     parts = urlsplit(url)
     if parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
-        raise ValueError("must be an https:// URL, or who issues tokens could be forged on the way")
+        raise ValueError(f"must be an https:// URL{otherwise}")
     return url
+
+
+def _key_url(text: str) -> str:
+    return _safe_url(text, ", or who issues tokens could be forged on the way")
 
 
 def _partner_url(text: str) -> str:
-    url = _web_url(text)
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
-        raise ValueError("must be an https:// URL: it is not on this machine")
-    return url
+    return _safe_url(text, ": it is not on this machine")
 
 
 def _strict_json(given: object) -> object:
