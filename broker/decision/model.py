@@ -166,6 +166,12 @@ class Facts:
         return placed is None or all(placed <= at for at in since)
 
 
+def forbidden(detail: str) -> Deny:
+    """A Deny by a rule that is nobody's row: it says itself what it is."""
+    reason = Reason(code=ReasonCode.POLICY_FORBIDS, owner=None, rule=None, detail=detail)
+    return Deny(reasons=(reason,), missing=())
+
+
 def broken(detail: str) -> Deny:
     """A Deny because the machine failed, not because of a rule."""
     reason = Reason(code=ReasonCode.ENGINE_FAILURE, owner=None, rule=None, detail=detail)

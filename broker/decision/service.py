@@ -12,7 +12,7 @@ from broker.audit.events import Actor
 from broker.decision.holding import Holdings, NothingHeld, within
 from broker.decision.journal import Channel, Judgement, record_judgement, record_unknown
 from broker.decision.loader import Loader
-from broker.decision.model import Decision, Deny, Exigency, Permit, Question, Reason
+from broker.decision.model import Decision, Deny, Exigency, Permit, Question, Reason, forbidden
 from broker.decision.sight import Explain, Look, Sight
 from broker.items.excerpt import excerpt
 from broker.items.handing_out import hand_out
@@ -28,17 +28,7 @@ from broker.storage.unit_of_work import Transaction, UnitOfWork
 __all__ = ["Ancestry", "Asked", "DecisionService", "Judgement", "Released", "Wish"]
 
 _DOOR: Final = object()
-_NOT_ITS_OWNER: Final = Deny(
-    reasons=(
-        Reason(
-            code=ReasonCode.POLICY_FORBIDS,
-            owner=None,
-            rule=None,
-            detail="in this role only what the own agency owns is looked at",
-        ),
-    ),
-    missing=(),
-)
+_NOT_ITS_OWNER: Final = forbidden("in this role only what the own agency owns is looked at")
 _NOT_HELD: Final = Reason(
     code=ReasonCode.NOT_HELD,
     owner=None,

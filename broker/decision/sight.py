@@ -17,12 +17,12 @@ from broker.decision import gate
 from broker.decision.holding import Holding, Holdings
 from broker.decision.journal import Judgement, record_judgement
 from broker.decision.loader import Loader
-from broker.decision.model import Decision, Deny, Permit, Question, Reason, broken
+from broker.decision.model import Decision, Deny, Permit, Question, broken, forbidden
 from broker.decision.need_to_know import may_know
 from broker.items.model import Item
 from broker.items.reader import Stored
 from broker.kernel.ids import AgencyId, DecisionId, GrantId, ItemId, ReleaseId, new_id
-from broker.kernel.words import Action, ReasonCode
+from broker.kernel.words import Action
 from broker.policy.snapshot import PolicySnapshot
 from broker.provenance.marking import Marking
 from broker.storage.unit_of_work import Transaction
@@ -30,29 +30,11 @@ from broker.storage.unit_of_work import Transaction
 _log = structlog.get_logger(__name__)
 _UNJUDGED: Final = "the policy in force is not loaded here; try again, or ask the operators"
 _NO_POLICY: Final = "unavailable"
-_NOT_ASKED_FOR: Final = Deny(
-    reasons=(
-        Reason(
-            code=ReasonCode.POLICY_FORBIDS,
-            owner=None,
-            rule=None,
-            detail="another component has written this; to have asked for what it is made of does not open it",
-        ),
-    ),
-    missing=(),
+_NOT_ASKED_FOR: Final = forbidden(
+    "another component has written this; to have asked for what it is made of does not open it"
 )
 
-_NOT_TO_KNOW: Final = Deny(
-    reasons=(
-        Reason(
-            code=ReasonCode.POLICY_FORBIDS,
-            owner=None,
-            rule=None,
-            detail="only who is enrolled for the partner may know what it said of a participant",
-        ),
-    ),
-    missing=(),
-)
+_NOT_TO_KNOW: Final = forbidden("only who is enrolled for the partner may know what it said of a participant")
 
 
 class Explain(Enum):

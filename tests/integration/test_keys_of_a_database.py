@@ -13,6 +13,7 @@ from broker.audit.checkpoint import PublicKey, Signer
 from broker.kernel.errors import ConfigurationError
 from broker.processes.model import ProcessKind
 from broker.settings import Settings
+from broker.storage import sealing_key
 from broker.storage.database import engine_for
 from broker.storage.keys import load_or_create
 from broker.storage.sealing import Sealer, make_key
@@ -23,6 +24,7 @@ from broker.wiring.parts import parts
 from tests.support.policy_files import SHIPPED
 from tests.support.postgres import Database
 from tests.support.programs import ROOT, environment
+from tests.support.traitors import assert_caught
 
 
 def starts(database: Database, home: Path) -> None:
@@ -46,6 +48,13 @@ def test_a_second_machine_needs_the_keys_of_the_first(fresh_postgres: Database, 
     (tmp_path / "second" / "keys" / "sealing.key").write_bytes(make_key())
     with pytest.raises(ConfigurationError, match=r"sealing\.key is not the key"):
         starts(fresh_postgres, tmp_path / "second")
+
+
+def test_traitor_that_takes_any_key_is_caught(
+    fresh_postgres: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing_key.hmac, "compare_digest", lambda *_: True)
+    assert_caught(test_a_second_machine_needs_the_keys_of_the_first, fresh_postgres, tmp_path)
 
 
 def test_what_a_database_held_before_its_key_was_noted_tells_whose_it_is(

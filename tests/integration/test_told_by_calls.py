@@ -17,10 +17,13 @@ from broker.search import admission
 from broker.search.admission import LegAdmission
 from broker.search.asking import LegAsking
 from broker.search.errand import Errand
+from broker.search.repository import SearchRepository
+from broker.storage.unit_of_work import Transaction
 from tests.integration.each_call import PENDING, at_desk, later, opened, wait
 from tests.support.desk import Desk, entry, serving
 from tests.support.postgres import Database
 from tests.support.raw_partner import BROKEN, SOUND, Asked, RawPartner, candidate, reply, saying
+from tests.support.traitors import assert_caught
 
 # A poll tells as much of the partner as a search does.
 
@@ -147,6 +150,18 @@ def test_a_host_whose_clock_is_wrong_ends_nothing(
             assert (await made.until(search)).legs[0].state is LegState.ANSWERED
 
     at_desk(fresh_postgres, tmp_path, test)
+
+
+def test_traitor_that_sweeps_by_its_own_clock_is_caught(
+    fresh_postgres: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = SearchRepository.overdue
+
+    async def by_its_own(self: SearchRepository, tx: Transaction, _now: datetime, limit: int) -> Any:
+        return await honest(self, tx, SystemClock().now(), limit)
+
+    monkeypatch.setattr(SearchRepository, "overdue", by_its_own)
+    assert_caught(test_a_host_whose_clock_is_wrong_ends_nothing, fresh_postgres, tmp_path, monkeypatch)
 
 
 # What it says of a leg.
